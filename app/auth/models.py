@@ -1,0 +1,79 @@
+"""Tables of organisations, their clients, the keys that sign tokens, and the audit trail."""
+
+import enum
+from datetime import datetime
+from typing import ClassVar
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, Column, DateTime, Index, LargeBinary, Text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlmodel import Field, SQLModel
+
+
+class OrganisationKind(enum.StrEnum):
+    """Whom a client speaks for."""
+
+    PLATFORM = "platform"
+    BANK = "bank"
+    MERCHANT = "merchant"
+    OPERATOR = "operator"
+
+
+def _moment(*, nullable: bool = False) -> Column[datetime]:
+    return Column(DateTime(timezone=True), nullable=nullable)
+
+
+class Organisation(SQLModel, table=True):
+    """Who calls. `region` is where an operator's rights end: a GB/T 2260 code, a province or nation covering its parts."""
+
+    __tablename__: ClassVar[str] = "organisations"
+    __table_args__ = (
+        CheckConstraint("kind IN ('platform', 'bank', 'merchant', 'operator')", name="organisations_kind"),
+    )
+
+    id: UUID = Field(primary_key=True)
+    kind: str
+    name: str
+    region: str
+    created_at: datetime = Field(sa_column=_moment())
+
+
+class Client(SQLModel, table=True):
+    """OAuth2 client of an organisation; the secret is kept as an argon2 hash only."""
+
+    __tablename__: ClassVar[str] = "clients"
+
+    id: str = Field(primary_key=True)
+    organisation_id: UUID
+    secret_hash: str
+    scopes: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False))
+    created_at: datetime = Field(sa_column=_moment())
+    disabled_at: datetime | None = Field(default=None, sa_column=_moment(nullable=True))
+
+
+class SigningKey(SQLModel, table=True):
+    """Ed25519 key that signs access tokens; the private part is encrypted with the deployment's secret."""
+
+    __tablename__: ClassVar[str] = "signing_keys"
+
+    kid: str = Field(primary_key=True)
+    private_key: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    public_key: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    signs_from: datetime = Field(sa_column=_moment())
+    verifies_until: datetime | None = Field(default=None, sa_column=_moment(nullable=True))
+
+
+class AuditRecord(SQLModel, table=True):
+    """Who did what, under which name at that time. Append-only."""
+
+    __tablename__: ClassVar[str] = "audit_records"
+    __table_args__ = (Index("audit_records_target", "target_type", "target_id"),)
+
+    id: UUID = Field(primary_key=True)
+    at: datetime = Field(sa_column=_moment())
+    actor_client_id: str
+    actor_name: str
+    action: str
+    target_type: str
+    target_id: str
+    detail: str = ""

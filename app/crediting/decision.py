@@ -1,0 +1,136 @@
+"""Decides a batch from what was read under its locks. Pure: item order in, outcomes and writes out.
+
+The state is everything that the batch's tokens, caps and holders hold; deciding an item changes it for those
+behind it, exactly as if they had come one after the other.
+"""
+
+import datetime
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from app.crediting.models import Outcome
+from dedup.periods import day_of
+
+if TYPE_CHECKING:
+    from app.crediting.prepare import Interval, Prepared
+    from app.crediting.rules import CapRule
+
+CapKey = tuple[UUID, str, datetime.date]
+"""(holder, rule, first day of the window)."""
+
+
+class Candidate:
+    """A report with a consent and a receipt: it will be kept, whatever the outcome."""
+
+    __slots__ = (
+        "activity_id",
+        "caps",
+        "co2e_mg",
+        "holder_id",
+        "intervals",
+        "outcome",
+        "person_key",
+        "points",
+        "prepared",
+        "reason",
+        "whole",
+        "winner_id",
+    )
+
+    def __init__(self, prepared: "Prepared", person: tuple[UUID, bytes], activity_id: UUID) -> None:
+        self.prepared = prepared
+        self.holder_id, self.person_key = person
+        self.activity_id = activity_id
+        self.whole: list[tuple[str, UUID]] = []
+        self.intervals: list[Interval] = []
+        self.caps: list[tuple[CapRule, CapKey]] = []
+        self.outcome = Outcome.REJECTED
+        self.reason: str | None = None
+        self.winner_id: UUID | None = None
+        self.co2e_mg = 0
+        self.points = 0
+
+    @property
+    def earns(self) -> bool:
+        """Whether the act holds its claims."""
+        return self.outcome is Outcome.CREDITED or self.outcome is Outcome.CAPPED
+
+
+@dataclass(slots=True)
+class State:
+    """What the database held when the locks were taken, and what the batch adds to it."""
+
+    whole: dict[UUID, UUID] = field(default_factory=dict)
+    intervals: dict[UUID, list[tuple[int, int, UUID]]] = field(default_factory=dict)
+    caps: dict[CapKey, int] = field(default_factory=dict)
+
+
+def window_start(per: str, started_s: int) -> datetime.date:
+    """First day of the cap's window that an act's own day falls in."""
+    day = day_of(started_s)
+    if per == "day":
+        return day
+    if per == "month":
+        return day.replace(day=1)
+    return day.replace(month=1, day=1)
+
+
+def decide(candidates: list[Candidate], state: State) -> None:
+    """Give each candidate its outcome, in order; `state` ends as what is to be stored."""
+    for candidate in candidates:
+        prepared = candidate.prepared
+        if prepared.refusal is not None:
+            candidate.reason = prepared.refusal
+            continue
+        if _claimed(candidate, state):
+            continue
+        credited = _within_caps(candidate, state)
+        if credited is None:
+            candidate.reason = "cap_reached"
+            continue
+        _take(candidate, state, credited)
+        candidate.points = prepared.programme.points(prepared.scene, prepared.inputs, credited, prepared.full_mg)
+
+
+def _claimed(candidate: Candidate, state: State) -> bool:
+    for rule, token in candidate.whole:
+        owner = state.whole.get(token)
+        if owner is not None:
+            candidate.outcome = Outcome.DUPLICATE
+            candidate.reason = "claimed_" + rule
+            candidate.winner_id = owner
+            return True
+    for rule, token, _, start, end in candidate.intervals:
+        for other_start, other_end, owner in state.intervals.get(token, ()):
+            if start < other_end and other_start < end:
+                candidate.outcome = Outcome.DUPLICATE
+                candidate.reason = "claimed_" + rule
+                candidate.winner_id = owner
+                return True
+    return False
+
+
+def _within_caps(candidate: Candidate, state: State) -> int | None:
+    """How many mg the caps leave; None where one of them has no headroom left."""
+    credited = candidate.prepared.full_mg
+    for cap, key in candidate.caps:
+        headroom = cap.limit - state.caps.get(key, 0)
+        if headroom <= 0:
+            return None
+        if not cap.counted:
+            credited = min(credited, headroom)
+    return credited
+
+
+def _take(candidate: Candidate, state: State, credited: int) -> None:
+    full = credited == candidate.prepared.full_mg
+    candidate.outcome = Outcome.CREDITED if full else Outcome.CAPPED
+    candidate.reason = None if full else "cap_crossed"
+    candidate.co2e_mg = credited
+    for _, token in candidate.whole:
+        state.whole[token] = candidate.activity_id
+    for _, token, _, start, end in candidate.intervals:
+        state.intervals.setdefault(token, []).append((start, end, candidate.activity_id))
+    for cap, key in candidate.caps:
+        state.caps[key] = state.caps.get(key, 0) + (1 if cap.counted else credited)

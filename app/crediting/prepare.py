@@ -1,0 +1,225 @@
+"""Turns a validated report into what can be decided under locks: hashed, timed, quantified. Pure."""
+
+import datetime
+from math import asin, cos, radians, sin, sqrt
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import orjson
+from asyncpg.pgproto.pgproto import UUID as DriverUUID
+
+from accounts.models import AssetKind
+from dedup.periods import by_local_day, day_of, month_of, trimmed
+from dedup.person_key import IdentifierRefused
+from methodologies.errors import Refused
+
+if TYPE_CHECKING:
+    from accounts.repository import AssetKey
+    from app.crediting.rules import ClaimRule, Rule, Rules
+    from app.crediting.schemas import ActivityReport
+    from dedup.person_key import IdentityHasher
+    from dedup.tokens import TokenMaker
+    from points.programmes import Programme
+
+EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+SECOND = datetime.timedelta(seconds=1)
+CLOCK_TOLERANCE = datetime.timedelta(minutes=5)
+MAX_ACT_S = 7 * 86_400
+EARTH_RADIUS_M = 6_371_000
+COORDINATE_TOLERANCE_M = 500
+SOURCE_SCOPED = "source_user"
+
+
+class Prepared:
+    """One report on its way to its outcome. Identifiers and coordinates are gone."""
+
+    __slots__ = (
+        "asset_key",
+        "ended_at",
+        "ended_s",
+        "event_id",
+        "evidence",
+        "full_mg",
+        "identity_token",
+        "inputs",
+        "issuer",
+        "mac",
+        "numbers",
+        "points_key",
+        "programme",
+        "receipt_token",
+        "refusal",
+        "region",
+        "rule",
+        "scene",
+        "source_id",
+        "started_at",
+        "started_s",
+    )
+
+    asset_key: "AssetKey"
+    points_key: "AssetKey"
+    programme: "Programme"
+    started_at: datetime.datetime
+    ended_at: datetime.datetime
+    started_s: int
+    ended_s: int
+    event_id: str
+    evidence: str
+    full_mg: int
+    identity_token: UUID | None
+    inputs: dict[str, int]
+    issuer: str
+    mac: bytes
+    numbers: dict[str, str]
+    receipt_token: UUID
+    refusal: str | None
+    region: str
+    rule: "Rule | None"
+    scene: str
+    source_id: UUID
+
+
+class Preparer:
+    """Everything that is known before the database is asked."""
+
+    def __init__(self, rules: "Rules", hasher: "IdentityHasher", tokens: "TokenMaker") -> None:
+        self.rules = rules
+        self._hasher = hasher
+        self._tokens = tokens
+
+    def prepare(self, report: "ActivityReport", source_id: UUID, now: datetime.datetime) -> Prepared:
+        """Hash, time and quantify one report; `now` is the moment of booking."""
+        p = Prepared()
+        p.source_id = source_id
+        p.event_id = report.event_id
+        p.scene = report.scene
+        p.region = report.region
+        p.evidence = report.evidence
+        p.issuer = report.issuer or source_id.hex
+        moment = report.occurred_at
+        p.started_at = moment or report.started_at  # type: ignore[assignment]
+        p.ended_at = moment or report.ended_at  # type: ignore[assignment]
+        p.started_s = (p.started_at - EPOCH) // SECOND
+        p.ended_s = (p.ended_at - EPOCH) // SECOND
+        p.inputs = inputs = {}
+        if moment is None:
+            inputs["duration_s"] = p.ended_s - p.started_s
+        for name in ("distance_m", "mass_g", "energy_wh", "volume_ml", "price_fen", "count"):
+            value = getattr(report, name)
+            if value is not None:
+                inputs[name] = value
+        p.numbers = numbers = {}
+        if report.order_no is not None:
+            numbers["order_no"] = report.order_no
+        if report.bill_no is not None:
+            numbers["bill_no"] = report.bill_no
+        if report.asset_id is not None:
+            numbers["asset_id"] = report.asset_id
+        subject = report.subject
+        scope = source_id.hex if subject.scheme == SOURCE_SCOPED else ""
+        try:
+            p.identity_token = DriverUUID(self._hasher.token(subject.scheme, subject.value, scope))
+        except IdentifierRefused:
+            # Answered like any unknown person: nobody learns more from a malformed number.
+            p.identity_token = None
+        tokens = self._tokens
+        p.receipt_token = DriverUUID(tokens.receipt(source_id.bytes, report.event_id))
+        p.mac = tokens.body_mac(
+            orjson.dumps(
+                [p.scene, p.region, p.started_s, p.ended_s, inputs, numbers, report.issuer, p.evidence],
+                option=orjson.OPT_SORT_KEYS,
+            )
+        )
+        self._quantify(p, report, now)
+        return p
+
+    def _quantify(self, p: Prepared, report: "ActivityReport", now: datetime.datetime) -> None:
+        p.refusal = None
+        p.full_mg = 0
+        day = day_of(p.started_s)
+        p.rule = rule = self.rules.select(p.region, p.scene, day)
+        if rule is None:
+            p.refusal = "no_methodology"
+            return
+        p.asset_key = (AssetKind.REDUCTION, rule.methodology_id, day.year, "")
+        p.programme = self.rules.programme(p.region, day)
+        p.points_key = (AssetKind.POINTS, 0, 0, p.programme.key)
+        if p.ended_at > now + CLOCK_TOLERANCE:
+            p.refusal = "in_future"
+        elif p.ended_s - p.started_s > MAX_ACT_S:
+            p.refusal = "implausible_duration"
+        elif report.start is not None and report.end is not None and _too_far_apart(report):
+            p.refusal = "implausible_distance"
+        else:
+            for claim in rule.claims:
+                if claim.required and (missing := _missing(claim, p)):
+                    p.refusal = f"missing_{missing}"
+                    return
+            try:
+                p.full_mg = rule.methodology.quantify(p.inputs)
+            except Refused as refused:
+                p.refusal = refused.code
+
+    def claims(self, p: Prepared, person_key: bytes) -> tuple[list[tuple[str, UUID]], list["Interval"]]:
+        """The tokens that a quantified act claims: whole ones as (rule, token), and intervals."""
+        whole: list[tuple[str, UUID]] = []
+        intervals: list[Interval] = []
+        tokens = self._tokens
+        if p.rule is None:
+            return whole, intervals
+        for claim in p.rule.claims:
+            if _missing(claim, p):
+                continue
+            parts = claim.parts
+            number = next((p.numbers[name] for name in ("order_no", "bill_no", "asset_id") if name in parts), "")
+            if claim.period == "act":
+                subject = person_key if "person" in parts else number.encode()
+                start, end = trimmed(p.started_s, p.ended_s)
+                for day, piece_start, piece_end in by_local_day(start, end):
+                    token = DriverUUID(tokens.interval(subject, claim.rule, day))
+                    intervals.append((claim.rule, token, day, piece_start, piece_end))
+            elif claim.period == "forever" and "person" not in parts:
+                whole.append((claim.rule, DriverUUID(tokens.once(claim.rule, p.issuer, number))))
+            else:
+                subject = person_key if "person" in parts else number.encode()
+                issuer = p.issuer if "issuer" in parts else ""
+                whole.append(
+                    (claim.rule, DriverUUID(tokens.calendar(subject, claim.rule, issuer, _period(claim, p))))
+                )
+        return whole, intervals
+
+
+Interval = tuple[str, UUID, datetime.date, int, int]
+"""(rule, token, local day, start, end) of the trimmed period, epoch seconds."""
+
+
+def _missing(claim: "ClaimRule", p: Prepared) -> str | None:
+    """What a claim needs and the report lacks."""
+    for part in ("order_no", "bill_no", "asset_id"):
+        if part in claim.parts and part not in p.numbers:
+            return part
+    if claim.period == "act" and p.started_s >= p.ended_s:
+        return "period"
+    return None
+
+
+def _period(claim: "ClaimRule", p: Prepared) -> str:
+    if claim.period == "forever":
+        return "forever"
+    if claim.period == "day":
+        return day_of(p.started_s).isoformat()
+    month = month_of(p.started_s)
+    return month if claim.period == "month" else month[:4]
+
+
+def _too_far_apart(report: "ActivityReport") -> bool:
+    """Whether the straight line between the ends is longer than the reported distance can be (haversine)."""
+    if report.distance_m is None or report.start is None or report.end is None:
+        return False
+    lat1, lat2 = radians(report.start.lat), radians(report.end.lat)
+    half_lat = (lat2 - lat1) / 2
+    half_lng = radians(report.end.lng - report.start.lng) / 2
+    chord = sin(half_lat) ** 2 + cos(lat1) * cos(lat2) * sin(half_lng) ** 2
+    line_m = 2 * EARTH_RADIUS_M * asin(sqrt(min(1.0, chord)))
+    return line_m > report.distance_m + COORDINATE_TOLERANCE_M

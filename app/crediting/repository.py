@@ -1,0 +1,121 @@
+"""SQL of activities, caps and methodology versions."""
+
+import datetime
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+if TYPE_CHECKING:
+    import asyncpg
+
+ACTIVITY_COLUMNS = [
+    "holder_id",
+    "id",
+    "source_id",
+    "scene",
+    "region",
+    "started_at",
+    "ended_at",
+    "evidence",
+    "inputs",
+    "outcome",
+    "reason",
+    "methodology_id",
+    "co2e_mg",
+    "full_mg",
+    "points",
+    "winner_id",
+    "claim_tokens",
+]
+
+
+async def write_activities(driver: "asyncpg.Connection", rows: Sequence[tuple[object, ...]]) -> None:
+    """Append activities, each a row in the order of `ACTIVITY_COLUMNS`."""
+    await driver.copy_records_to_table("activities", records=rows, columns=ACTIVITY_COLUMNS)
+
+
+async def read_outcomes(
+    driver: "asyncpg.Connection", holder_ids: Sequence[UUID], activity_ids: Sequence[UUID]
+) -> dict[UUID, "asyncpg.Record"]:
+    """Activity id → what it is answered with now."""
+    rows = await driver.fetch(
+        """
+        SELECT a.id, a.outcome, a.reason, a.co2e_mg, a.points, a.winner_id, a.reversed_at
+        FROM unnest($1::uuid[], $2::uuid[]) AS k (holder, activity)
+        JOIN activities a ON a.holder_id = k.holder AND a.id = k.activity
+        """,
+        holder_ids,
+        activity_ids,
+    )
+    return {row[0]: row for row in rows}
+
+
+async def read_caps(
+    driver: "asyncpg.Connection", holder_ids: Sequence[UUID], rules: Sequence[str], windows: Sequence[datetime.date]
+) -> dict[tuple[UUID, str, datetime.date], int]:
+    """(holder, rule, window) → used, of windows whose holder is locked."""
+    rows = await driver.fetch(
+        """
+        SELECT c.holder_id, c.rule, c.window_start, c.used
+        FROM unnest($1::uuid[], $2::varchar[], $3::date[]) AS k (holder, rule, start)
+        JOIN cap_usage c ON c.holder_id = k.holder AND c.rule = k.rule AND c.window_start = k.start
+        """,
+        holder_ids,
+        rules,
+        windows,
+    )
+    return {(row[0], row[1], row[2]): row[3] for row in rows}
+
+
+async def write_caps(
+    driver: "asyncpg.Connection",
+    holder_ids: Sequence[UUID],
+    rules: Sequence[str],
+    windows: Sequence[datetime.date],
+    used: Sequence[int],
+    caps: Sequence[int],
+) -> None:
+    """Store the new use of windows; the table's CHECK is the backstop."""
+    await driver.execute(
+        """
+        INSERT INTO cap_usage (holder_id, rule, window_start, used, cap)
+        SELECT * FROM unnest($1::uuid[], $2::varchar[], $3::date[], $4::bigint[], $5::bigint[])
+        ON CONFLICT (holder_id, rule, window_start) DO UPDATE SET used = excluded.used, cap = excluded.cap
+        """,
+        holder_ids,
+        rules,
+        windows,
+        used,
+        caps,
+    )
+
+
+async def return_headroom(
+    driver: "asyncpg.Connection", holder_id: UUID, rule: str, window: datetime.date, amount: int
+) -> None:
+    """Give a reversed act's share of a cap back to the act's own window."""
+    await driver.execute(
+        "UPDATE cap_usage SET used = used - $4 WHERE holder_id = $1 AND rule = $2 AND window_start = $3",
+        holder_id,
+        rule,
+        window,
+        amount,
+    )
+
+
+async def know_methodologies(
+    driver: "asyncpg.Connection", rows: Sequence[tuple[str, str, str, str, str, str, bool]], now: datetime.datetime
+) -> dict[str, int]:
+    """Record versions (region, scene, code, version, hash, content, issuable); answers content hash → id."""
+    await driver.execute(
+        """
+        INSERT INTO methodology_versions (region, scene, code, version, content_hash, content, issuable, recorded_at)
+        SELECT *, $8::timestamptz FROM unnest(
+            $1::varchar[], $2::varchar[], $3::varchar[], $4::varchar[], $5::varchar[], $6::varchar[], $7::bool[])
+        ON CONFLICT DO NOTHING
+        """,
+        *(list(column) for column in zip(*rows, strict=True)),
+        now,
+    )
+    found = await driver.fetch("SELECT content_hash, id FROM methodology_versions")
+    return {row[0]: row[1] for row in found}

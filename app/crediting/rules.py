@@ -1,0 +1,118 @@
+"""What credits an act: the methodology in force, known to the database, with its points programme."""
+
+import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from accounts.repository import AssetKey
+    from methodologies.catalogue import Catalogue, Methodology
+    from points.programmes import Programme, Programmes
+
+
+@dataclass(frozen=True, slots=True)
+class CapRule:
+    """A cap as the hot path needs it. `key` names its windows in the database."""
+
+    key: str
+    per: str
+    counted: bool
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimRule:
+    """A claim as the hot path needs it."""
+
+    rule: str
+    parts: frozenset[str]
+    period: str
+    required: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One methodology version with everything that a credit by it touches."""
+
+    methodology: "Methodology"
+    methodology_id: int
+    scene_group: str
+    movement: bool
+    caps: tuple[CapRule, ...]
+    claims: tuple[ClaimRule, ...]
+
+
+class Rules:
+    """The catalogue and the programmes, tied to their rows in this database."""
+
+    def __init__(self, catalogue: "Catalogue", programmes: "Programmes", ids: dict[str, int]) -> None:
+        self.catalogue = catalogue
+        self.programmes = programmes
+        self._ids = ids
+        self._rules: dict[str, Rule] = {}
+        self._selected: dict[tuple[str, str, datetime.date], Rule | None] = {}
+        self._programmes: dict[tuple[str, datetime.date], Programme] = {}
+        self._assets: dict[AssetKey, int] = {}
+
+    def select(self, region: str, scene: str, day: datetime.date) -> Rule | None:
+        """The rule in force for a scene in a region on a local day."""
+        key = (region, scene, day)
+        try:
+            return self._selected[key]
+        except KeyError:
+            methodology = self.catalogue.select(region, scene, day)
+            rule = None if methodology is None else self._rule(methodology)
+            if len(self._selected) > 100_000:
+                self._selected.clear()
+            self._selected[key] = rule
+            return rule
+
+    def programme(self, region: str, day: datetime.date) -> "Programme":
+        """The points programme in force in a region on a local day."""
+        key = (region, day)
+        programme = self._programmes.get(key)
+        if programme is None:
+            if len(self._programmes) > 100_000:
+                self._programmes.clear()
+            programme = self._programmes[key] = self.programmes.of(region, day)
+        return programme
+
+    def missing_assets(self, wanted: "set[AssetKey]") -> "set[AssetKey]":
+        """Those of the assets whose ids are not known yet. Rare: one a methodology, vintage and programme."""
+        return wanted - self._assets.keys()
+
+    def learn_assets(self, ids: "Mapping[AssetKey, int]") -> None:
+        """Remember ids that are committed."""
+        self._assets.update(ids)
+
+    def asset(self, key: "AssetKey") -> int:
+        """Id of a known asset."""
+        return self._assets[key]
+
+    def _rule(self, methodology: "Methodology") -> Rule:
+        known = self._rules.get(methodology.content_hash)
+        if known is not None:
+            return known
+        scene = self.catalogue.scenes()[methodology.scene]
+        rule = Rule(
+            methodology=methodology,
+            methodology_id=self._ids[methodology.content_hash],
+            scene_group=scene.group,
+            movement=scene.movement,
+            caps=tuple(
+                CapRule(
+                    key=f"{methodology.region}/{methodology.scene}/{cap.id}",
+                    per=cap.per,
+                    counted=cap.count is not None,
+                    limit=cap.count if cap.count is not None else cap.amount_mg or 0,
+                )
+                for cap in methodology.caps
+            ),
+            claims=tuple(
+                ClaimRule(claim.rule, frozenset(claim.of.split("+")), claim.period, claim.required)
+                for claim in methodology.claims
+            ),
+        )
+        self._rules[methodology.content_hash] = rule
+        return rule

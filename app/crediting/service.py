@@ -1,0 +1,364 @@
+"""The one way an activity becomes a credit: methodology, claims, ledger and points in one commit.
+
+`credit` runs inside a transaction that its caller commits. Locks are taken kind by kind, each in key order, and
+what they guard is read by the next statement, so that nothing is decided on a snapshot from before the wait.
+"""
+
+import datetime
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import orjson
+
+import dedup.repository as claims
+from accounts import repository as ledger
+from accounts.ids import epoch_ms, uuid7_batch
+from accounts.models import AccountKind, EntryKind, HolderStatus
+from app.crediting import repository
+from app.crediting.decision import Candidate, State, decide, window_start
+from app.crediting.models import Outcome
+from dedup.periods import day_of
+from points import repository as lots
+
+if TYPE_CHECKING:
+    import asyncpg
+
+    from app.crediting.prepare import Prepared, Preparer
+
+MOVEMENT = "movement"
+
+
+@dataclass(slots=True)
+class Result:
+    """What a report is answered with. Amounts in mg and points."""
+
+    outcome: Outcome
+    reason: str | None = None
+    activity_id: UUID | None = None
+    co2e_mg: int = 0
+    points: int = 0
+    winner_id: UUID | None = None
+    reversed_at: datetime.datetime | None = None
+    replayed: bool = False
+
+
+NO_CONSENT = Result(Outcome.REJECTED, "no_consent")
+NO_METHODOLOGY = Result(Outcome.REJECTED, "no_methodology")
+CONFLICT = Result(Outcome.REJECTED, "event_id_conflict")
+
+
+async def credit(
+    driver: "asyncpg.Connection", preparer: "Preparer", batch: Sequence["Prepared"], now: datetime.datetime
+) -> list[Result]:
+    """Answer every report of a batch, in order. Needs the assets of the batch to be known."""
+    results: list[Result | None] = [None] * len(batch)
+    first_of = _first_of_each_event(batch)
+    eligible = await _eligible(driver, batch, now)
+    new = await _acquire_receipts(driver, batch, first_of, eligible, now)
+    await _answer_known(driver, batch, eligible, new, results)
+    candidates = list(new.values())
+    if candidates:
+        await _settle(driver, preparer, candidates, now)
+        for index, candidate in new.items():
+            results[index] = Result(
+                candidate.outcome,
+                candidate.reason,
+                candidate.activity_id,
+                candidate.co2e_mg,
+                candidate.points,
+                candidate.winner_id,
+            )
+    for index, prepared in enumerate(batch):
+        first = first_of[prepared.receipt_token]
+        if first != index:
+            results[index] = _again(batch[first], prepared, results[first])
+    return [result if result is not None else NO_CONSENT for result in results]
+
+
+def _first_of_each_event(batch: Sequence["Prepared"]) -> dict[UUID, int]:
+    first_of: dict[UUID, int] = {}
+    for index, prepared in enumerate(batch):
+        first_of.setdefault(prepared.receipt_token, index)
+    return first_of
+
+
+def _again(first: "Prepared", prepared: "Prepared", result: Result | None) -> Result:
+    if result is None or result.activity_id is None:
+        return result or NO_CONSENT
+    if not hmac.compare_digest(first.mac, prepared.mac):
+        return CONFLICT
+    return Result(
+        result.outcome,
+        result.reason,
+        result.activity_id,
+        result.co2e_mg,
+        result.points,
+        result.winner_id,
+        result.reversed_at,
+        replayed=True,
+    )
+
+
+Eligible = dict[int, tuple[UUID, bytes]]
+"""Index in the batch → (holder, person key) of the reports that may be credited as far as consent goes."""
+
+
+async def _eligible(
+    driver: "asyncpg.Connection", batch: Sequence["Prepared"], now: datetime.datetime
+) -> Eligible:
+    tokens = {p.identity_token for p in batch if p.identity_token is not None and p.rule is not None}
+    people = await ledger.resolve(driver, list(tokens)) if tokens else {}
+    if not people:
+        return {}
+    statuses = await ledger.lock_holders(driver, list({holder for holder, _ in people.values()}))
+    pairs = {
+        (people[p.identity_token][0], p.source_id) for p in batch if p.identity_token in people
+    }
+    live: dict[tuple[UUID, UUID, str], datetime.datetime] = {}
+    for holder, source, group, granted in await ledger.read_consents(
+        driver, [pair[0] for pair in pairs], [pair[1] for pair in pairs], now
+    ):
+        key = (holder, source, group)
+        if key not in live or granted < live[key]:
+            live[key] = granted
+    eligible: Eligible = {}
+    for index, p in enumerate(batch):
+        person = people.get(p.identity_token) if p.identity_token is not None else None
+        if person is None or p.rule is None or statuses.get(person[0]) != HolderStatus.ACTIVE:
+            continue
+        granted_at = live.get((person[0], p.source_id, p.rule.scene_group))
+        if granted_at is None or granted_at > p.started_at:
+            continue
+        if p.rule.movement:
+            granted_at = live.get((person[0], p.source_id, MOVEMENT))
+            if granted_at is None or granted_at > p.started_at:
+                continue
+        eligible[index] = person
+    return eligible
+
+
+async def _acquire_receipts(
+    driver: "asyncpg.Connection",
+    batch: Sequence["Prepared"],
+    first_of: dict[UUID, int],
+    eligible: Eligible,
+    now: datetime.datetime,
+) -> dict[int, Candidate]:
+    indexes = [index for index in first_of.values() if index in eligible]
+    if not indexes:
+        return {}
+    ids = uuid7_batch(epoch_ms(now), len(indexes))
+    acquired = await claims.acquire_receipts(
+        driver,
+        [batch[index].receipt_token for index in indexes],
+        [batch[index].mac for index in indexes],
+        [eligible[index][0] for index in indexes],
+        ids,
+    )
+    return {
+        index: Candidate(batch[index], eligible[index], activity_id)
+        for index, activity_id in zip(indexes, ids, strict=True)
+        if batch[index].receipt_token in acquired
+    }
+
+
+async def _answer_known(
+    driver: "asyncpg.Connection",
+    batch: Sequence["Prepared"],
+    eligible: Eligible,
+    new: dict[int, Candidate],
+    results: list[Result | None],
+) -> None:
+    """Answer the reports that are not new: replays with the present state, the rest with what to mend."""
+    others = [index for index in range(len(batch)) if index not in new]
+    if not others:
+        return
+    receipts = await claims.read_receipts(driver, list({batch[index].receipt_token for index in others}))
+    known = await repository.read_outcomes(
+        driver, [r[1] for r in receipts.values()], [r[2] for r in receipts.values()]
+    ) if receipts else {}
+    for index in others:
+        prepared = batch[index]
+        receipt = receipts.get(prepared.receipt_token)
+        if receipt is None:
+            results[index] = NO_METHODOLOGY if prepared.rule is None else NO_CONSENT
+        elif not hmac.compare_digest(receipt[0], prepared.mac):
+            results[index] = CONFLICT
+        elif (row := known.get(receipt[2])) is not None:
+            results[index] = Result(Outcome(row[1]), row[2], row[0], row[3], row[4], row[5], row[6], replayed=True)
+
+
+async def _settle(
+    driver: "asyncpg.Connection", preparer: "Preparer", candidates: list[Candidate], now: datetime.datetime
+) -> None:
+    """Lock, read, decide, write."""
+    for candidate in candidates:
+        prepared = candidate.prepared
+        if prepared.refusal is None and prepared.rule is not None:
+            candidate.whole, candidate.intervals = preparer.claims(prepared, candidate.person_key)
+            candidate.caps = [
+                (cap, (candidate.holder_id, cap.key, window_start(cap.per, prepared.started_s)))
+                for cap in prepared.rule.caps
+            ]
+    state = State()
+    acquired = await _lock_whole(driver, candidates, state)
+    await _lock_intervals(driver, candidates, state)
+    await _read_caps(driver, candidates, state)
+    decide(candidates, state)
+    await _correct_whole(driver, acquired, state)
+    await _write(driver, preparer, candidates, state, now)
+
+
+async def _lock_whole(
+    driver: "asyncpg.Connection", candidates: list[Candidate], state: State
+) -> dict[UUID, UUID]:
+    wanted: dict[UUID, UUID] = {}
+    for candidate in candidates:
+        for _, token in candidate.whole:
+            wanted.setdefault(token, candidate.activity_id)
+    if not wanted:
+        return {}
+    acquired = await claims.acquire_whole(driver, list(wanted), list(wanted.values()))
+    while missing := [token for token in wanted if token not in acquired and token not in state.whole]:
+        state.whole.update(await claims.read_whole(driver, missing))
+        # Released between the two statements: claim it after all.
+        if freed := [token for token in missing if token not in state.whole]:
+            acquired |= await claims.acquire_whole(driver, freed, [wanted[token] for token in freed])
+    return {token: wanted[token] for token in acquired}
+
+
+async def _correct_whole(driver: "asyncpg.Connection", acquired: dict[UUID, UUID], state: State) -> None:
+    """Tokens were acquired for the first act that wanted them; give each to the act that got the credit."""
+    moved = [token for token, owner in acquired.items() if state.whole.get(token, owner) != owner]
+    if moved:
+        await claims.hand_over_whole(driver, moved, [state.whole[token] for token in moved])
+    unused = [token for token in acquired if token not in state.whole]
+    if unused:
+        await claims.release(driver, unused, [acquired[token] for token in unused])
+
+
+async def _lock_intervals(driver: "asyncpg.Connection", candidates: list[Candidate], state: State) -> None:
+    keys = {(token, day) for candidate in candidates for _, token, day, _, _ in candidate.intervals}
+    if not keys:
+        return
+    used = await claims.lock_interval_tokens(driver, [key[0] for key in keys], [key[1] for key in keys])
+    if used:
+        for token, start, end, owner in await claims.read_interval_claims(
+            driver, [key[0] for key in used], [key[1] for key in used]
+        ):
+            state.intervals.setdefault(token, []).append((int(start.timestamp()), int(end.timestamp()), owner))
+
+
+async def _read_caps(driver: "asyncpg.Connection", candidates: list[Candidate], state: State) -> None:
+    keys = {key for candidate in candidates for _, key in candidate.caps}
+    if keys:
+        holders, rules, windows = map(list, zip(*keys, strict=True))
+        state.caps = await repository.read_caps(driver, holders, rules, windows)
+
+
+async def _write(
+    driver: "asyncpg.Connection",
+    preparer: "Preparer",
+    candidates: list[Candidate],
+    state: State,
+    now: datetime.datetime,
+) -> None:
+    activities = []
+    intervals: list[claims.IntervalRow] = []
+    entries: list[ledger.EntryRow] = []
+    gains: dict[UUID, list[int]] = {}
+    earned: dict[tuple[UUID, int, datetime.date], int] = {}
+    caps: dict[tuple[UUID, str, datetime.date], int] = {}
+    booked = day_of(epoch_ms(now) // 1000)
+    rules = preparer.rules
+    entry_ids = iter(uuid7_batch(epoch_ms(now), 2 * len(candidates)))
+    for c in candidates:
+        p = c.prepared
+        if p.rule is None:
+            continue
+        tokens = b""
+        if c.earns:
+            tokens = b"".join([t.bytes for _, t in c.whole] + [i[1].bytes for i in c.intervals])
+            for _, token, day, start, end in c.intervals:
+                intervals.append(
+                    (token, day, c.activity_id, _moment(start), _moment(end), p.started_at, p.ended_at)
+                )
+            for cap, key in c.caps:
+                caps[key] = cap.limit
+            gain = gains.setdefault(c.holder_id, [0, 0])
+            gain[0] += c.co2e_mg
+            gain[1] += c.points
+            if c.co2e_mg:
+                entries.append(
+                    (
+                        c.holder_id,
+                        next(entry_ids),
+                        c.activity_id,
+                        rules.asset(p.asset_key),
+                        EntryKind.CREDIT,
+                        AccountKind.ISSUANCE_SIDE,
+                        AccountKind.HOLDER_OPEN,
+                        c.co2e_mg,
+                        now,
+                    )
+                )
+            if c.points:
+                asset = rules.asset(p.points_key)
+                entries.append(
+                    (
+                        c.holder_id,
+                        next(entry_ids),
+                        c.activity_id,
+                        asset,
+                        EntryKind.CREDIT,
+                        AccountKind.PROGRAMME,
+                        AccountKind.HOLDER_POINTS,
+                        c.points,
+                        now,
+                    )
+                )
+                lot = (c.holder_id, asset, p.programme.expires_on(booked))
+                earned[lot] = earned.get(lot, 0) + c.points
+        activities.append(
+            (
+                c.holder_id,
+                c.activity_id,
+                p.source_id,
+                p.scene,
+                p.region,
+                p.started_at,
+                p.ended_at,
+                p.evidence,
+                orjson.dumps(p.inputs).decode(),
+                c.outcome,
+                c.reason,
+                p.rule.methodology_id,
+                c.co2e_mg,
+                p.full_mg,
+                c.points,
+                c.winner_id,
+                tokens,
+            )
+        )
+    await repository.write_activities(driver, activities)
+    if intervals:
+        await claims.write_interval_claims(driver, intervals)
+    if caps:
+        holders, names, windows = map(list, zip(*caps, strict=True))
+        used = [state.caps[key] for key in caps]
+        await repository.write_caps(driver, holders, names, windows, used, list(caps.values()))
+    if entries:
+        await ledger.write_entries(driver, entries)
+        await ledger.add_to_balances(
+            driver, list(gains), [gain[0] for gain in gains.values()], [gain[1] for gain in gains.values()]
+        )
+    if earned:
+        owners, assets, expiries = map(list, zip(*earned, strict=True))
+        await lots.add_to_lots(driver, owners, assets, expiries, list(earned.values()), now)
+
+
+def _moment(epoch_s: int) -> datetime.datetime:
+    return datetime.datetime.fromtimestamp(epoch_s, datetime.UTC)

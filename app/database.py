@@ -1,0 +1,79 @@
+"""Connections and transactions. Only the request or the job commits, once: services and repositories never do."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, cast
+
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+if TYPE_CHECKING:
+    import asyncpg
+
+POOL_TIMEOUT_S = 10
+
+
+def engine_for(url: str, *, pool_size: int = 16, application_name: str = "tanpuhui") -> AsyncEngine:
+    """An asyncpg engine for `postgresql://…`, with the session settings that every statement relies on."""
+    return create_async_engine(
+        make_url(url).set(drivername="postgresql+asyncpg"),
+        pool_size=pool_size,
+        max_overflow=4,
+        pool_timeout=POOL_TIMEOUT_S,
+        pool_pre_ping=True,
+        connect_args={
+            "server_settings": {
+                "application_name": application_name,
+                "timezone": "UTC",
+                "jit": "off",
+                "statement_timeout": "60s",
+                "idle_in_transaction_session_timeout": "60s",
+            },
+        },
+    )
+
+
+async def driver_of(session: AsyncSession) -> "asyncpg.Connection":
+    """The asyncpg connection of a session that is in its transaction, for the array-shaped statements."""
+    connection = await session.connection()
+    raw = await connection.get_raw_connection()
+    driver = cast("asyncpg.Connection", raw.driver_connection)
+    if not driver.is_in_transaction():
+        # SQLAlchemy begins with the first statement it sends itself.
+        await connection.exec_driver_sql("SELECT 1")
+    return driver
+
+
+class Database:
+    """The service's pool."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self.engine = engine
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncSession]:
+        """A session that commits when the block ends well and rolls back otherwise."""
+        async with AsyncSession(self.engine, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncSession]:
+        """A session whose transaction the server holds to reading."""
+        async with AsyncSession(self.engine, expire_on_commit=False) as session, session.begin():
+            connection = await session.connection()
+            await connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+            yield session
+
+    @asynccontextmanager
+    async def driver_transaction(self) -> AsyncIterator["asyncpg.Connection"]:
+        """A bare asyncpg connection in a transaction of its own: the intake's door to the database."""
+        async with self.engine.connect() as connection:
+            raw = await connection.get_raw_connection()
+            driver = cast("asyncpg.Connection", raw.driver_connection)
+            async with driver.transaction():
+                yield driver
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self.engine.dispose()

@@ -1,0 +1,299 @@
+"""Every setting of the service, in one typed object.
+
+Settings come from the environment (`TANPUHUI_…`; the two URLs also by their usual plain names) and from the
+arguments of `load_settings`, which win. Nothing is read when this module is imported.
+
+The keys are 32 bytes each, written as 64 hexadecimal digits. Outside production a key that is not given is
+made once and kept in `<data_dir>/secrets.json`, so that people, tokens and receipts keep their keys over
+restarts. In production they have to be given, and the service refuses to start without them.
+"""
+
+import fcntl
+import json
+import os
+import secrets
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self, cast
+
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    PositiveInt,
+    SecretBytes,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+PREFIX: Final = "TANPUHUI_"
+KEY_BYTES: Final = 32
+KEY_FIELDS: Final = ("dedup_key", "identity_key", "receipt_key", "oprf_key")
+
+# 32 random bytes have about 30 different values and never in practice fewer than 18. Zeros, a repeated word
+# or a short text put into hexadecimal have fewer.
+_LEAST_DIFFERENT_BYTES: Final = 18
+
+
+class ConfigurationError(Exception):
+    """The settings do not allow a start; the message names each variable and never shows a value."""
+
+
+class Environment(StrEnum):
+    """Where the service runs."""
+
+    development = "development"
+    test = "test"
+    production = "production"
+
+
+def _key_from_hex(value: object) -> object:
+    """Read a key written in hexadecimal; bytes pass as they are."""
+    if isinstance(value, SecretBytes | bytes):
+        return value
+    if not isinstance(value, str):
+        raise PydanticCustomError("key", "must be given as 64 hexadecimal digits")
+    try:
+        return bytes.fromhex(value.strip())
+    except ValueError:
+        # `from None`: the text of the first error could quote a part of the key.
+        raise PydanticCustomError("key", "is not hexadecimal; make one with `openssl rand -hex 32`") from None
+
+
+def _postgres_url(value: SecretStr) -> SecretStr:
+    """Accept the spellings of SQLAlchemy and of hosting services; keep the one that asyncpg takes."""
+    scheme, separator, rest = value.get_secret_value().partition("://")
+    if not separator or scheme.partition("+")[0] not in {"postgres", "postgresql"}:
+        raise PydanticCustomError("url", "must begin with postgresql://")
+    return SecretStr(f"postgresql://{rest}")
+
+
+def _redis_url(value: SecretStr) -> SecretStr:
+    if not value.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
+        raise PydanticCustomError("url", "must begin with redis://, rediss:// or unix://")
+    return value
+
+
+Key = Annotated[SecretBytes, BeforeValidator(_key_from_hex)]
+PostgresUrl = Annotated[SecretStr, AfterValidator(_postgres_url)]
+RedisUrl = Annotated[SecretStr, AfterValidator(_redis_url)]
+
+
+class Settings(BaseSettings):
+    """What a process of the service needs to know before it starts. Read it with `load_settings`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        # An error must not quote a key or the password in a URL.
+        hide_input_in_errors=True,
+        populate_by_name=True,
+    )
+
+    environment: Environment = Environment.development
+    data_dir: Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())] = Field(
+        default=Path(".data"),
+        validate_default=True,
+        description="Embedded servers and generated keys live here; relative to the working directory.",
+    )
+
+    database_url: PostgresUrl | None = Field(
+        default=None,
+        validation_alias=AliasChoices(f"{PREFIX}DATABASE_URL", "DATABASE_URL"),
+        description="The service's role, which owns nothing. None: the embedded server.",
+    )
+    migration_database_url: PostgresUrl | None = Field(
+        default=None,
+        description="The role that owns the tables, for migrations on an external server.",
+    )
+    redis_url: RedisUrl | None = Field(
+        default=None,
+        validation_alias=AliasChoices(f"{PREFIX}REDIS_URL", "REDIS_URL"),
+        description="None: the embedded server.",
+    )
+    allow_embedded_in_production: bool = False
+    database_pool_size: Annotated[int, Field(ge=1, le=50)] = 10
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    public_url: str = "http://127.0.0.1:8000"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    max_body_bytes: PositiveInt = 8 * 1024 * 1024
+    batch_max_items: PositiveInt = 5_000
+    committers: Annotated[int, Field(ge=1, le=16)] = 2
+    group_commit_max: PositiveInt = 500
+
+    access_token_seconds: PositiveInt = 15 * 60
+    refresh_token_seconds: PositiveInt = 30 * 24 * 3600
+
+    client_requests_per_second: PositiveInt = Field(
+        default=500, description="Lasting rate that one client of a platform, bank or market may keep up."
+    )
+    client_burst: PositiveInt = Field(default=2_000, description="Requests saved up by a client that waited.")
+    resident_requests_per_second: PositiveInt = 10
+    resident_burst: PositiveInt = 60
+
+    lots_expiry_months: Annotated[int, Field(ge=1, le=120)] = Field(
+        default=24, description="For programmes that name no expiry of their own."
+    )
+
+    # Empty stands for "not given": `_GeneratedKeys` fills it in, except in production, where it is refused.
+    dedup_key: Key = SecretBytes(b"")
+    identity_key: Key = SecretBytes(b"")
+    receipt_key: Key = SecretBytes(b"")
+    oprf_key: Key = SecretBytes(b"")
+
+    @property
+    def production(self) -> bool:
+        """Whether real residents depend on this process."""
+        return self.environment is Environment.production
+
+    @property
+    def embedded_database(self) -> bool:
+        """Whether the service brings its own PostgreSQL."""
+        return self.database_url is None
+
+    @property
+    def embedded_redis(self) -> bool:
+        """Whether the service brings its own Redis."""
+        return self.redis_url is None
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 -- signature of the library
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 -- signature of the library
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments win over the environment; keys of the data folder come last."""
+        return init_settings, env_settings, _GeneratedKeys(settings_cls)
+
+    @model_validator(mode="after")
+    def _refuse_what_is_unsafe(self) -> Self:
+        problems = [*self._key_problems(), *self._database_problems()]
+        if problems:
+            raise PydanticCustomError("unsafe", "{problems}", {"problems": "\n".join(problems)})
+        return self
+
+    def _key_problems(self) -> list[str]:
+        problems = []
+        seen: dict[bytes, str] = {}
+        for field in KEY_FIELDS:
+            name = variable(field)
+            key = cast("SecretBytes", getattr(self, field)).get_secret_value()
+            if not key:
+                problems.append(f"{name} is not set; make one with `openssl rand -hex 32`")
+            elif len(key) != KEY_BYTES:
+                problems.append(f"{name} has {len(key)} bytes, it needs {KEY_BYTES} (64 hexadecimal digits)")
+            elif self.production and len(set(key)) < _LEAST_DIFFERENT_BYTES:
+                problems.append(f"{name} is a placeholder, not a random key")
+            elif key in seen:
+                problems.append(f"{name} is the same as {seen[key]}; each key needs a value of its own")
+            else:
+                seen[key] = name
+        return problems
+
+    def _database_problems(self) -> list[str]:
+        service, owner = self.database_url, self.migration_database_url
+        if service is None and owner is not None:
+            # It would migrate one database and serve another.
+            return [f"{PREFIX}MIGRATION_DATABASE_URL is set, but {PREFIX}DATABASE_URL is not"]
+        if not self.production:
+            return []
+        if service is None and not self.allow_embedded_in_production:
+            remedy = f"to run production on the embedded server, set {PREFIX}ALLOW_EMBEDDED_IN_PRODUCTION=1"
+            return [f"{PREFIX}DATABASE_URL is not set; {remedy}"]
+        if service is not None and owner is not None and _role(service) == _role(owner):
+            both = f"{PREFIX}DATABASE_URL and {PREFIX}MIGRATION_DATABASE_URL"
+            return [f"{both} have the same role; the service's role must own no table"]
+        return []
+
+
+class _GeneratedKeys(PydanticBaseSettingsSource):
+    """Supplies the keys that no other source gave, outside production."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        given = self.current_state
+        if str(given.get("environment", Environment.development)) == Environment.production:
+            return {}
+        missing = [field for field in KEY_FIELDS if not given.get(field)]
+        if not missing:
+            return {}
+        default = self.settings_cls.model_fields["data_dir"].default
+        return _kept_keys(Path(given.get("data_dir", default)).expanduser().absolute(), missing)
+
+
+def _kept_keys(data_dir: Path, fields: list[str]) -> dict[str, str]:
+    """Read keys from `secrets.json` (owner's eyes only), adding those that are missing.
+
+    Several processes may do this at once on a new machine: a lock lets the first one write, the others read.
+    """
+    path = data_dir / "secrets.json"
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        lock = os.open(data_dir / "secrets.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            kept: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
+            missing = [field for field in fields if field not in kept]
+            if missing:
+                kept.update({field: secrets.token_hex(KEY_BYTES) for field in missing})
+                _replace_private(path, json.dumps(kept, indent=2))
+            path.chmod(0o600)
+        finally:
+            os.close(lock)
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(
+            f"the keys in {path} cannot be read or made: {type(error).__name__}"
+        ) from None
+    return {field: kept[field] for field in fields}
+
+
+def _replace_private(path: Path, text: str) -> None:
+    """Write a file that only its owner reads, completely or not at all."""
+    draft = path.with_suffix(".new")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(descriptor)
+    draft.replace(path)
+
+
+def _role(url: SecretStr) -> str:
+    return url.get_secret_value().partition("://")[2].partition("@")[0].partition(":")[0]
+
+
+def variable(field: str) -> str:
+    """Name the environment variable of a field."""
+    return f"{PREFIX}{field.upper()}"
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the settings; `overrides` (by field name) win over the environment.
+
+    Raises `ConfigurationError`, with one line for each variable at fault, if the service must not start so.
+    """
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        lines = []
+        for fault in error.errors(include_url=False, include_input=False, include_context=False):
+            where = str(fault["loc"][0]) if fault["loc"] else ""
+            name = where if where.isupper() else variable(where)
+            lines.append(f"{name}: {fault['msg']}" if where else fault["msg"])
+        # `from None`: the original carries the values.
+        raise ConfigurationError("the settings do not allow a start:\n" + "\n".join(lines)) from None

@@ -1,0 +1,64 @@
+"""Tables of the dedup index: receipts and claims. Tokens are 16 opaque bytes, kept in uuid columns."""
+
+from datetime import date, datetime
+from typing import ClassVar
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, Column, DateTime, Integer, LargeBinary
+from sqlmodel import Field, SQLModel
+
+MAX_INTERVAL = "interval '1 day'"
+"""No interval claim is longer than the local day that its token names."""
+
+
+class Receipt(SQLModel, table=True):
+    """What holds that one (source, event id) is one activity. Never released."""
+
+    __tablename__: ClassVar[str] = "receipts"
+
+    token: UUID = Field(primary_key=True)
+    body_mac: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    holder_id: UUID
+    activity_id: UUID
+
+
+class WholeClaim(SQLModel, table=True):
+    """A token claimed for ever or for a calendar period: the primary key is the exclusion."""
+
+    __tablename__: ClassVar[str] = "whole_claims"
+
+    token: UUID = Field(primary_key=True)
+    activity_id: UUID
+
+
+class IntervalToken(SQLModel, table=True):
+    """The lock of a token of one local day: taken before its interval claims are read."""
+
+    __tablename__: ClassVar[str] = "interval_tokens"
+    __table_args__ = ({"postgresql_partition_by": "RANGE (day)", "postgresql_with": {"fillfactor": "80"}},)
+
+    token: UUID = Field(primary_key=True)
+    day: date = Field(primary_key=True)
+    claimed: int = Field(sa_column=Column(Integer, nullable=False))
+
+
+class IntervalClaim(SQLModel, table=True):
+    """Exclusive use of a token during `[starts_at, ends_at)`, the act's own period trimmed at both ends."""
+
+    __tablename__: ClassVar[str] = "interval_claims"
+    __table_args__ = (
+        CheckConstraint("starts_at < ends_at", name="interval_claims_not_empty"),
+        CheckConstraint(f"ends_at - starts_at <= {MAX_INTERVAL}", name="interval_claims_bounded"),
+        CheckConstraint(
+            "raw_starts_at <= starts_at AND ends_at <= raw_ends_at", name="interval_claims_trimmed"
+        ),
+        {"postgresql_partition_by": "RANGE (day)"},
+    )
+
+    token: UUID = Field(primary_key=True)
+    day: date = Field(primary_key=True)
+    activity_id: UUID = Field(primary_key=True)
+    starts_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+    ends_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+    raw_starts_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+    raw_ends_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))

@@ -1,0 +1,20 @@
+"""The tables of all packages in one metadata, for Alembic and for the test that compares it with the database."""
+
+from sqlmodel import SQLModel
+
+import accounts.models
+import app.auth.models
+import app.crediting.models
+import app.jobs.models
+import dedup.models
+import points.models
+
+MODULES = (
+    accounts.models,
+    app.auth.models,
+    app.crediting.models,
+    app.jobs.models,
+    dedup.models,
+    points.models,
+)
+METADATA = SQLModel.metadata
