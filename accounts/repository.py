@@ -1,12 +1,18 @@
 """SQL that an intake batch needs of holders, consents and the ledger: array-shaped, in the batch's transaction."""
 
 from collections.abc import Sequence
-from datetime import datetime
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, TypeAlias
 from uuid import UUID
+
+from accounts.ids import moment_ms
+from accounts.models import HolderStatus
 
 if TYPE_CHECKING:
     import asyncpg
+
+Driver: TypeAlias = "asyncpg.Connection"
+Row: TypeAlias = "asyncpg.Record"
 
 
 async def resolve(driver: "asyncpg.Connection", identity_tokens: Sequence[UUID]) -> dict[UUID, tuple[UUID, bytes]]:
@@ -115,3 +121,99 @@ async def know_assets(driver: "asyncpg.Connection", wanted: Sequence[AssetKey]) 
     )
     rows = await driver.fetch("SELECT id, kind, methodology_id, vintage, programme FROM assets")
     return {(row[1], row[2], row[3], row[4]): row[0] for row in rows}
+
+
+async def entries_of_activity(driver: "asyncpg.Connection", holder_id: UUID, activity_id: UUID) -> list[Row]:
+    """The entries that credited an activity: asset_id, debit, credit, amount, and whether it moved points."""
+    return list(
+        await driver.fetch(
+            """
+            SELECT e.asset_id, e.debit, e.credit, e.amount, a.kind = 'points' AS points
+            FROM entries e JOIN assets a ON a.id = e.asset_id
+            WHERE e.holder_id = $1 AND e.activity_id = $2 AND e.kind = 1 AND e.id >= tanpuhui_uuid7_floor($3)
+            """,
+            holder_id,
+            activity_id,
+            _moment_of(activity_id),
+        )
+    )
+
+
+def _moment_of(value: UUID) -> datetime:
+    return datetime.fromtimestamp(moment_ms(value) // 1000, UTC)
+
+
+async def lock_onboarding(driver: "asyncpg.Connection") -> None:
+    """One onboarding at a time: two that bring the same person must not make two holders."""
+    await driver.execute("SELECT pg_advisory_xact_lock(hashtext('tanpuhui_onboarding'))")
+
+
+async def holders_by_person_key(driver: "asyncpg.Connection", keys: Sequence[bytes]) -> dict[bytes, UUID]:
+    """Person key → holder."""
+    rows = await driver.fetch("SELECT person_key, id FROM holders WHERE person_key = ANY($1::bytea[])", keys)
+    return {row[0]: row[1] for row in rows}
+
+
+async def regions_of(driver: "asyncpg.Connection", holder_ids: Sequence[UUID]) -> dict[UUID, str]:
+    """Holder → region."""
+    rows = await driver.fetch("SELECT id, region FROM holders WHERE id = ANY($1::uuid[])", holder_ids)
+    return {row[0]: row[1] for row in rows}
+
+
+async def add_holders(driver: "asyncpg.Connection", rows: Sequence[tuple[object, ...]]) -> None:
+    """Create holders (id, kind, region, person key, created at) with empty balances."""
+    if not rows:
+        return
+    await driver.copy_records_to_table(
+        "holders", records=rows, columns=["id", "kind", "region", "person_key", "created_at"]
+    )
+    await driver.copy_records_to_table(
+        "balances",
+        records=[(row[0], HolderStatus.ACTIVE, 0, 0) for row in rows],
+        columns=["holder_id", "status", "open_mg", "points"],
+    )
+
+
+async def add_identities(driver: "asyncpg.Connection", rows: Sequence[tuple[object, ...]]) -> None:
+    """Record identities (token, holder, scheme, created at); known ones stay as they are."""
+    if rows:
+        await driver.execute(
+            """
+            INSERT INTO identities (token, holder_id, scheme, created_at)
+            SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::varchar[], $4::timestamptz[]) ON CONFLICT DO NOTHING
+            """,
+            *(list(column) for column in zip(*rows, strict=True)),
+        )
+
+
+async def add_consents(driver: "asyncpg.Connection", rows: Sequence[tuple[object, ...]]) -> None:
+    """Record consents (holder, source, group, granted at, text version, receipt, now); the same one once."""
+    if rows:
+        await driver.execute(
+            """
+            INSERT INTO consents (holder_id, source_id, scene_group, granted_at, text_version, receipt_id, recorded_at)
+            SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::varchar[], $4::timestamptz[], $5::varchar[],
+                                 $6::varchar[], $7::timestamptz[])
+            ON CONFLICT DO NOTHING
+            """,
+            *(list(column) for column in zip(*rows, strict=True)),
+        )
+
+
+async def withdraw_consents(
+    driver: "asyncpg.Connection", holder_id: UUID, source_id: UUID | None, scene_group: str | None, now: datetime
+) -> int:
+    """End a locked holder's live consents; answers how many."""
+    rows = await driver.fetch(
+        """
+        UPDATE consents SET withdrawn_at = greatest($4, granted_at)
+        WHERE holder_id = $1 AND ($2::uuid IS NULL OR source_id = $2) AND ($3::varchar IS NULL OR scene_group = $3)
+          AND withdrawn_at IS NULL
+        RETURNING 1
+        """,
+        holder_id,
+        source_id,
+        scene_group,
+        now,
+    )
+    return len(rows)

@@ -3,6 +3,7 @@
 from sqlmodel import SQLModel
 
 import accounts.models
+import app.api.models
 import app.auth.models
 import app.crediting.models
 import app.jobs.models
@@ -11,6 +12,7 @@ import points.models
 
 MODULES = (
     accounts.models,
+    app.api.models,
     app.auth.models,
     app.crediting.models,
     app.jobs.models,

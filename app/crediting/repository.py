@@ -119,3 +119,19 @@ async def know_methodologies(
     )
     found = await driver.fetch("SELECT content_hash, id FROM methodology_versions")
     return {row[0]: row[1] for row in found}
+
+
+async def mark_reversed(
+    driver: "asyncpg.Connection", holder_id: UUID, activity_id: UUID, now: datetime.datetime
+) -> bool:
+    """Mark an activity reversed; False where it is already. The write itself lets only one caller through."""
+    row = await driver.fetchrow(
+        """
+        UPDATE activities SET reversed_at = $3
+        WHERE holder_id = $1 AND id = $2 AND reversed_at IS NULL RETURNING id
+        """,
+        holder_id,
+        activity_id,
+        now,
+    )
+    return row is not None

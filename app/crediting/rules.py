@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from accounts.repository import AssetKey
-    from methodologies.catalogue import Catalogue, Methodology
+    from methodologies import Catalogue, Methodology
     from points.programmes import Programme, Programmes
 
 
@@ -100,15 +100,7 @@ class Rules:
             methodology_id=self._ids[methodology.content_hash],
             scene_group=scene.group,
             movement=scene.movement,
-            caps=tuple(
-                CapRule(
-                    key=f"{methodology.region}/{methodology.scene}/{cap.id}",
-                    per=cap.per,
-                    counted=cap.count is not None,
-                    limit=cap.count if cap.count is not None else cap.amount_mg or 0,
-                )
-                for cap in methodology.caps
-            ),
+            caps=cap_rules(methodology),
             claims=tuple(
                 ClaimRule(claim.rule, frozenset(claim.of.split("+")), claim.period, claim.required)
                 for claim in methodology.claims
@@ -116,3 +108,16 @@ class Rules:
         )
         self._rules[methodology.content_hash] = rule
         return rule
+
+
+def cap_rules(methodology: "Methodology") -> tuple[CapRule, ...]:
+    """The caps of a version; their keys stay the same over versions, so that a new text goes on counting."""
+    return tuple(
+        CapRule(
+            key=f"{methodology.region}/{methodology.scene}/{cap.id}",
+            per=cap.per,
+            counted=cap.count is not None,
+            limit=cap.count if cap.count is not None else cap.amount_mg or 0,
+        )
+        for cap in methodology.caps
+    )

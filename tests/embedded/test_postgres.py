@@ -246,9 +246,11 @@ async def test_long_path_with_blanks_and_chinese(data_dir: Path) -> None:
     deep = data_dir / "碳普惠 数据" / ("d" * 90)
     server = EmbeddedPostgres(deep)
     server.start()
-    assert len(os.fsencode(server.socket_folder)) < 90
+    sockets = server.socket_folder
+    assert len(os.fsencode(sockets)) < 90
     assert await query(server.service_url, "SELECT 1") == [1]
     server.stop()
+    sockets.rmdir()  # outside the data folder, so not removed with it
 
 
 def test_a_start_that_fails_says_why_and_leaves_nothing(data_dir: Path) -> None:

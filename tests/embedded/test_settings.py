@@ -82,11 +82,11 @@ def test_production_with_everything_starts(monkeypatch: pytest.MonkeyPatch) -> N
     assert load_settings(allow_embedded_in_production=True).embedded_database
 
 
-def test_service_and_owner_are_different_roles() -> None:
+def test_service_and_owner_are_different_roles(data_dir: Path) -> None:
     message = refusal(environment="production", database_url=URL, migration_database_url=URL, **good_keys())
     assert "same role" in message
     assert "hunter2" not in message
-    assert "TANPUHUI_DATABASE_URL is not" in refusal(migration_database_url=OWNER_URL)
+    assert "TANPUHUI_DATABASE_URL is not" in refusal(data_dir=data_dir, migration_database_url=OWNER_URL)
 
 
 def test_generated_keys_are_stable_private_and_completed(data_dir: Path) -> None:
@@ -134,7 +134,7 @@ def test_nothing_secret_is_shown(data_dir: Path, caplog: pytest.LogCaptureFixtur
         assert secret not in shown
     for key in keys.values():
         assert repr(bytes.fromhex(key))[2:12] not in shown
-    assert "hunter2" not in refusal(database_url="mysql://u:hunter2@h/d")
+    assert "hunter2" not in refusal(data_dir=data_dir, database_url="mysql://u:hunter2@h/d")
 
 
 def test_urls_and_their_names(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:

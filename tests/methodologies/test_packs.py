@@ -218,7 +218,7 @@ def test_the_same_code_and_version_twice_is_refused(load, base):
 
 
 def test_versions_are_laid_over_the_common_keys_and_errors_point_into_them(load, base):
-    own = [
+    own: list[dict[str, Any]] = [
         {"version": "1", "in_force": {"from": dt.date(2024, 1, 1), "to": dt.date(2024, 12, 31)}},
         {
             "version": "2",

@@ -1,0 +1,34 @@
+"""Errors of the domain. They know a stable code and no HTTP; `app.problems` maps codes to status and text."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Where an input is wrong: a JSON pointer (RFC 6901) and a reason code or sentence without its value."""
+
+    pointer: str
+    reason: str
+
+
+class DomainError(Exception):
+    """Something that a caller is told of, by its stable dotted code."""
+
+    code = "internal"
+
+    def __init__(self, *faults: Fault, retry_after_s: int | None = None) -> None:
+        super().__init__(self.code)
+        self.faults = faults
+        self.retry_after_s = retry_after_s
+
+
+class NotFound(DomainError):  # noqa: N818 - says what happened, as all errors here
+    """Not there, or not the caller's."""
+
+    code = "not_found"
+
+
+class HolderNotFound(NotFound):
+    """No such holder within the caller's rights."""
+
+    code = "holder.not_found"

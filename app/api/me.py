@@ -1,0 +1,73 @@
+"""The doors of residents. Sign-in of their own comes later; an operator's read-only token serves until then."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Response
+from sqlmodel import col, select
+
+from accounts import queries
+from accounts.errors import Fault, HolderNotFound
+from accounts.ids import parse_public_id
+from accounts.schemas import AccountView, EntryList
+from app.api.access import ServicesDep, caller
+from app.api.account import account_view
+from app.api.http import json_response, operation
+from app.auth import scopes
+from app.auth.principal import Principal
+from app.crediting.models import Activity
+from app.problems import RequestError
+
+router = APIRouter(prefix="/v1/me", tags=["me"])
+Resident = Annotated[Principal, Depends(caller(scopes.ME_READ))]
+Limit = Annotated[int, Query(ge=1, le=200)]
+Cursor = Annotated[str | None, Query(description="`next_cursor` of the page before")]
+
+
+def _own(principal: Principal) -> UUID:
+    if principal.holder_id is None:
+        raise HolderNotFound
+    return principal.holder_id
+
+
+@router.get(
+    "/account",
+    response_model=AccountView,
+    summary="My carbon account",
+    **operation(scopes.ME_READ, errors=(HolderNotFound,)),
+)
+async def my_account(principal: Resident, services: ServicesDep) -> Response:
+    """Grams, points, and when points go."""
+    async with services.database.reading() as session:
+        return json_response((await account_view(session, _own(principal))).model_dump())
+
+
+@router.get(
+    "/entries",
+    response_model=EntryList,
+    summary="My entries, the newest first",
+    **operation(scopes.ME_READ, errors=("request.invalid",)),
+)
+async def my_entries(
+    principal: Resident, services: ServicesDep, limit: Limit = 50, cursor: Cursor = None
+) -> Response:
+    """What was booked, with the activity it came from."""
+    before = None if cursor is None else parse_public_id("ent", cursor)
+    if cursor is not None and before is None:
+        raise RequestError("request.invalid", Fault("/cursor", "not a cursor of this list"))
+    async with services.database.reading() as session:
+        rows = await queries.page_of_entries(session, _own(principal), before, limit + 1)
+        page = rows[:limit]
+        ids = {entry.activity_id for entry, _ in page}
+        scenes = dict(
+            (
+                await session.exec(
+                    select(Activity.id, Activity.scene).where(
+                        col(Activity.holder_id) == principal.holder_id, col(Activity.id).in_(ids)
+                    )
+                )
+            ).all()
+        )
+        items = [queries.entry_view(entry, asset, scenes).model_dump() for entry, asset in page]
+    more = len(rows) > limit
+    return json_response({"items": items, "next_cursor": items[-1]["entry_id"] if more else None})

@@ -1,0 +1,249 @@
+"""The doors of operators: holders with identities and consents, and tokens for residents."""
+
+import asyncio
+import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Path, Request, Response
+from pydantic import BaseModel, Field, TypeAdapter
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from accounts import onboarding, queries, repository
+from accounts.errors import HolderNotFound
+from accounts.ids import parse_public_id, public_id, uuid7
+from accounts.onboarding import ConsentGrant, Newcomer
+from accounts.schemas import (
+    AccountView,
+    HolderBatch,
+    HolderBatchAnswer,
+    HolderInput,
+    WithdrawalAnswer,
+    WithdrawalInput,
+)
+from app.api import idempotency
+from app.api.access import ServicesDep, caller
+from app.api.account import account_view
+from app.api.http import JSON, json_response, media_type, operation, parse, read_body
+from app.auth import repository as auth
+from app.auth import scopes
+from app.auth.models import AuditRecord
+from app.auth.principal import Principal, covers
+from app.crediting.prepare import CLOCK_TOLERANCE, SOURCE_SCOPED
+from app.database import driver_of
+from app.problems import RequestError
+from app.wiring import Services
+
+router = APIRouter(prefix="/v1/operator/holders", tags=["operator"])
+
+ONBOARDERS = (scopes.HOLDERS_WRITE, scopes.PLATFORM_HOLDERS_WRITE)
+HolderId = Annotated[str, Path(description="`hld_…`", examples=["hld_01a1fc693a86700e9ae525ac545ac6cd"])]
+_BATCH: TypeAdapter[HolderBatch] = TypeAdapter(HolderBatch)
+_WITHDRAWAL: TypeAdapter[WithdrawalInput] = TypeAdapter(WithdrawalInput)
+_EXAMPLE = {
+    "holders": [
+        {
+            "kind": "person",
+            "region": "440300",
+            "identities": [{"scheme": "phone", "value": "13900000001"}],
+            "consents": [],
+        }
+    ]
+}
+
+
+class ResidentToken(BaseModel):
+    """A read-only token of one holder."""
+
+    access_token: str
+    token_type: str = "Bearer"
+    expires_in: int = Field(description="Seconds")
+    scope: str
+
+
+@router.post(
+    "/batch",
+    response_model=HolderBatchAnswer,
+    summary="Onboard up to 5,000 holders with identities and consents",
+    **operation(
+        *ONBOARDERS, body=HolderBatch, examples=[_EXAMPLE], errors=("request.idempotency_conflict",)
+    ),
+)
+async def onboard_holders(
+    request: Request, principal: Annotated[Principal, Depends(caller(*ONBOARDERS))], services: ServicesDep
+) -> Response:
+    """Set-based and idempotent. Identifiers are hashed here and dropped. A platform records consents for itself only."""
+    raw = await _read(request, services)
+    batch = parse(_BATCH, raw)
+    now = services.intake.clock()
+    newcomers = [_newcomer(holder, principal, now) for holder in batch.holders]
+    onboarding.hash_identities(newcomers, services.hasher)
+
+    async def act(session: AsyncSession) -> Any:
+        await _check_sources(session, newcomers)
+        driver = await driver_of(session)
+        known = await onboarding.known_tokens(driver, newcomers)
+        strangers = [n for n in newcomers if n.error is None and not any(token in known for token, _ in n.tokens)]
+        await asyncio.to_thread(onboarding.compute_person_keys, strangers, services.person_keys)
+        await onboarding.onboard(driver, newcomers, lambda region: _may_write(principal, region), now)
+        return {"items": [_answer(newcomer, principal) for newcomer in newcomers]}
+
+    return await idempotency.write(request, principal, services, raw, act)
+
+
+@router.get(
+    "/{holder_id}",
+    response_model=AccountView,
+    summary="A holder's account",
+    **operation(scopes.HOLDERS_READ, errors=(HolderNotFound,)),
+)
+async def read_holder(
+    holder_id: HolderId, principal: Annotated[Principal, Depends(caller(scopes.HOLDERS_READ))], services: ServicesDep
+) -> Response:
+    """Balances of a holder of the operator's region."""
+    async with services.database.reading() as session:
+        holder = await _holder(session, principal, holder_id)
+        return json_response((await account_view(session, holder)).model_dump())
+
+
+@router.post(
+    "/{holder_id}/token",
+    response_model=ResidentToken,
+    summary="Issue a read-only token for a holder",
+    **operation(scopes.TOKENS_WRITE, errors=(HolderNotFound,)),
+)
+async def issue_resident_token(
+    holder_id: HolderId, principal: Annotated[Principal, Depends(caller(scopes.TOKENS_WRITE))], services: ServicesDep
+) -> Response:
+    """Lets an app show the holder's own account. Each token is written to the audit trail."""
+    now = services.intake.clock()
+    lifetime = services.settings.access_token_seconds
+    async with services.database.transaction() as session:
+        holder = await _holder(session, principal, holder_id)
+        await auth.append_audit(
+            session,
+            AuditRecord(
+                id=uuid7(now),
+                at=now,
+                actor_client_id=principal.client_id,
+                actor_name=principal.name,
+                action="holder.token_issued",
+                target_type="holder",
+                target_id=public_id("hld", holder),
+            ),
+        )
+    resident = Principal(
+        client_id=principal.client_id,
+        organisation_id=principal.organisation_id,
+        name=principal.name,
+        region=principal.region,
+        scopes=frozenset({scopes.ME_READ}),
+        expires_at=int(now.timestamp()) + lifetime,
+        holder_id=holder,
+    )
+    answer = ResidentToken(access_token=services.tokens.issue(resident, now), expires_in=lifetime, scope=scopes.ME_READ)
+    return json_response(answer.model_dump(), headers={"Cache-Control": "no-store"})
+
+
+@router.post(
+    "/{holder_id}/consents/withdrawal",
+    response_model=WithdrawalAnswer,
+    summary="Withdraw consents of a holder",
+    **operation(
+        scopes.HOLDERS_WRITE,
+        body=WithdrawalInput,
+        examples=[{"scene_group": "trip"}],
+        errors=(HolderNotFound, "request.idempotency_conflict"),
+    ),
+)
+async def withdraw_consents(
+    holder_id: HolderId,
+    request: Request,
+    principal: Annotated[Principal, Depends(caller(scopes.HOLDERS_WRITE))],
+    services: ServicesDep,
+) -> Response:
+    """Credit stops at once: the withdrawal takes the same lock as a credit."""
+    raw = await _read(request, services)
+    body = parse(_WITHDRAWAL, raw)
+    source = None if body.source_id is None else parse_public_id("org", body.source_id)
+    if body.source_id is not None and source is None:
+        raise RequestError("request.invalid")
+
+    async def act(session: AsyncSession) -> Any:
+        holder = await _holder(session, principal, holder_id)
+        driver = await driver_of(session)
+        await repository.lock_holders(driver, [holder])
+        now = services.intake.clock()
+        return {"withdrawn": await repository.withdraw_consents(driver, holder, source, body.scene_group, now)}
+
+    return await idempotency.write(request, principal, services, raw, act)
+
+
+async def _read(request: Request, services: Services) -> bytes:
+    if media_type(request) != JSON:
+        raise RequestError("request.media_type")
+    return await read_body(request, services.settings.max_body_bytes)
+
+
+async def _holder(session: AsyncSession, principal: Principal, text: str) -> UUID:
+    holder_id = parse_public_id("hld", text)
+    found = None if holder_id is None else await queries.find_holder(session, holder_id)
+    if holder_id is None or found is None or not principal.may_see_region(found[0].region):
+        raise HolderNotFound
+    return holder_id
+
+
+def _is_platform(principal: Principal) -> bool:
+    return scopes.HOLDERS_WRITE not in principal.scopes
+
+
+def _may_write(principal: Principal, region: str) -> bool:
+    return _is_platform(principal) or covers(principal.region, region)
+
+
+def _newcomer(holder: HolderInput, principal: Principal, now: datetime.datetime) -> Newcomer:
+    own = principal.organisation_id if _is_platform(principal) else None
+    error = None if _may_write(principal, holder.region) else "out_of_region"
+    identities = []
+    for identity in holder.identities:
+        scope = ""
+        if identity.scheme == SOURCE_SCOPED:
+            source = own if identity.source_id is None else parse_public_id("org", identity.source_id)
+            if source is None or (own is not None and source != own):
+                error = error or "source_invalid"
+            else:
+                scope = source.bytes.hex()
+        elif identity.source_id is not None:
+            error = error or "source_unexpected"
+        identities.append((identity.scheme, identity.value, scope))
+    consents = []
+    for consent in holder.consents:
+        source = own if consent.source_id is None else parse_public_id("org", consent.source_id)
+        if source is None or (own is not None and source != own):
+            error = error or "source_invalid"
+            continue
+        if consent.granted_at > now + CLOCK_TOLERANCE:
+            error = error or "granted_in_future"
+        consents.extend(
+            ConsentGrant(source, group, consent.granted_at, consent.text_version, consent.receipt_id)
+            for group in consent.scene_groups
+        )
+    return Newcomer(holder.kind, holder.region, identities, consents, error)
+
+
+def _answer(newcomer: Newcomer, principal: Principal) -> dict[str, Any]:
+    # A platform learns neither who takes part already nor an id that it could compare with another platform.
+    told = newcomer.holder_id is not None and not _is_platform(principal)
+    return {
+        "holder_id": public_id("hld", newcomer.holder_id) if told and newcomer.holder_id else None,
+        "created": newcomer.created if told else None,
+        "error": newcomer.error,
+    }
+
+
+async def _check_sources(session: AsyncSession, newcomers: list[Newcomer]) -> None:
+    named = {consent.source_id for n in newcomers for consent in n.consents}
+    known = await auth.existing_platforms(session, named) if named else set()
+    for newcomer in newcomers:
+        if newcomer.error is None and any(consent.source_id not in known for consent in newcomer.consents):
+            newcomer.error = "source_invalid"

@@ -1,0 +1,116 @@
+"""The ASGI application."""
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from accounts.errors import DomainError, Fault
+from app import metrics
+from app.api import me, oauth, operator, platforms, public
+from app.api.http import pointer
+from app.openapi import document
+from app.problems import RequestError, problem_response
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from app.wiring import Services
+
+log = structlog.get_logger(__name__)
+HTTP_CODES = {404: "request.not_found", 405: "request.method", 413: "request.too_large"}
+
+
+class Observed:
+    """Measures each request by its route, and answers 500 where something unexpected escaped."""
+
+    def __init__(self, app: "ASGIApp") -> None:
+        self._app = app
+        self._children: dict[tuple[str, str, int], Any] = {}
+
+    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
+        """Pass a request on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        status = 0
+
+        async def sending(message: "Message") -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, sending)
+        except Exception as error:
+            # The error's own text may quote what was sent: its kind and place are enough.
+            log.error("unexpected error", error=type(error).__name__, place=_place(error), path=_route(scope))
+            if status:
+                raise
+            status = 500
+            await problem_response(DomainError(), scope["path"], Request(scope).headers)(scope, receive, send)
+        finally:
+            key = (scope["method"], _route(scope), status)
+            child = self._children.get(key)
+            if child is None:
+                child = self._children[key] = metrics.REQUESTS.labels(*key)
+            child.observe(time.perf_counter() - began)
+
+
+def _route(scope: "Scope") -> str:
+    route = scope.get("route")
+    return getattr(route, "path", "unmatched")
+
+
+def _place(error: BaseException) -> str:
+    trace = error.__traceback__
+    place = ""
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        place = f"{code.co_filename.rpartition('/')[2]}:{trace.tb_lineno} {code.co_name}"
+        trace = trace.tb_next
+    return place
+
+
+async def _on_domain_error(request: Request, error: Exception) -> Response:
+    extra = {}
+    if isinstance(error, DomainError) and error.code.startswith("auth.") and request.url.path == "/oauth/token":
+        # RFC 6749, section 5.2, wants its own word beside ours.
+        extra["error"] = {
+            "auth.client": "invalid_client",
+            "auth.grant": "unsupported_grant_type",
+            "auth.unknown_scope": "invalid_scope",
+        }.get(error.code, "invalid_request")
+    assert isinstance(error, DomainError)  # noqa: S101 - registered for nothing else
+    return problem_response(error, request.url.path, request.headers, **extra)
+
+
+async def _on_invalid_request(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for nothing else
+    faults = [Fault(pointer(detail["loc"][1:]), detail["msg"]) for detail in error.errors()]
+    return problem_response(RequestError("request.invalid", *faults), request.url.path, request.headers)
+
+
+async def _on_http_exception(request: Request, error: Exception) -> Response:
+    status = getattr(error, "status_code", 500)
+    return problem_response(RequestError(HTTP_CODES.get(status, "request.malformed")), request.url.path, request.headers)
+
+
+def create_app(services: "Services | None" = None) -> FastAPI:
+    """The application; without services it can only tell its document."""
+    app = FastAPI(title="Tanpuhui 碳普惠", version="1", docs_url="/docs", redoc_url=None)
+    app.state.services = services
+    for router in (oauth.router, platforms.router, operator.router, me.router, public.router):
+        app.include_router(router)
+    app.add_exception_handler(DomainError, _on_domain_error)
+    app.add_exception_handler(RequestValidationError, _on_invalid_request)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_middleware(Observed)
+    app.openapi = lambda: document(app)  # type: ignore[method-assign]
+    return app

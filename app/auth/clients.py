@@ -1,0 +1,85 @@
+"""Registering clients and checking their secrets."""
+
+import asyncio
+import datetime
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from accounts.ids import uuid7
+from app.auth import repository
+from app.auth.models import Client, Organisation, OrganisationKind
+from app.auth.scopes import ALLOWED
+from app.problems import RequestError
+
+if TYPE_CHECKING:
+    from sqlmodel.ext.asyncio.session import AsyncSession
+
+_HASHER = PasswordHasher()
+# Checked where there is no such client, so that the answer takes as long.
+_NOBODY = _HASHER.hash(secrets.token_urlsafe(32))
+MAX_SECRET_LENGTH = 256
+
+
+@dataclass(frozen=True)
+class NewClient:
+    """A client with its secret, which is shown once and stored as a hash only."""
+
+    client_id: str
+    secret: str
+    organisation: Organisation
+    scopes: tuple[str, ...]
+
+
+async def create_client(
+    session: "AsyncSession",
+    kind: OrganisationKind,
+    name: str,
+    region: str,
+    scopes: tuple[str, ...] | None,
+    now: datetime.datetime,
+) -> NewClient:
+    """Register a client of an organisation, which is made where it is new.
+
+    Raises `ValueError` where a scope is not one that this kind may hold.
+    """
+    chosen = ALLOWED[kind] if scopes is None else scopes
+    if unknown := sorted(set(chosen) - set(ALLOWED[kind])):
+        raise ValueError(f"a {kind.value} cannot hold {', '.join(unknown)}; it may hold {', '.join(ALLOWED[kind])}")
+    organisation = await repository.find_organisation(session, kind.value, name, region)
+    if organisation is None:
+        organisation = Organisation(id=uuid7(now), kind=kind.value, name=name, region=region, created_at=now)
+        session.add(organisation)
+        await session.flush()
+    client_id, secret = "cli_" + secrets.token_hex(12), secrets.token_urlsafe(32)
+    session.add(
+        Client(
+            id=client_id,
+            organisation_id=organisation.id,
+            secret_hash=_HASHER.hash(secret),
+            scopes=list(chosen),
+            created_at=now,
+        )
+    )
+    await session.flush()
+    return NewClient(client_id, secret, organisation, tuple(chosen))
+
+
+async def authenticate(session: "AsyncSession", client_id: str, secret: str) -> tuple[Client, Organisation]:
+    """The client of an id and secret; `auth.client` where either is wrong, after the same time."""
+    found = await repository.find_client(session, client_id) if client_id.isprintable() else None
+    stored = found[0].secret_hash if found is not None else _NOBODY
+    right = len(secret) <= MAX_SECRET_LENGTH and await asyncio.to_thread(_matches, stored, secret)
+    if found is None or not right:
+        raise RequestError("auth.client")
+    return found
+
+
+def _matches(stored: str, secret: str) -> bool:
+    try:
+        return _HASHER.verify(stored, secret)
+    except (VerificationError, InvalidHashError):
+        return False

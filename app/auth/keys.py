@@ -1,0 +1,93 @@
+"""Ed25519 keys that sign access tokens, kept encrypted in the database and rotated with overlap."""
+
+import base64
+import datetime
+import hashlib
+from dataclasses import dataclass
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from sqlalchemy import text
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from app.auth import repository
+from app.auth.models import SigningKey
+
+ROTATION = datetime.timedelta(days=30)
+OVERLAP = datetime.timedelta(days=1)
+PUBLISHED_AHEAD = datetime.timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key in use."""
+
+    kid: str
+    public: Ed25519PublicKey
+    private: Ed25519PrivateKey
+    signs_from: datetime.datetime
+    verifies_until: datetime.datetime | None
+
+    def jwk(self) -> dict[str, str]:
+        """The public part as RFC 8037 has it."""
+        x = base64.urlsafe_b64encode(self.public.public_bytes_raw()).rstrip(b"=").decode()
+        return {"kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": "EdDSA", "kid": self.kid, "x": x}
+
+
+class KeyRing:
+    """The keys of one process; refreshed from the database, so that all processes sign and verify alike."""
+
+    def __init__(self, encryption_key: bytes) -> None:
+        self._cipher = AESGCM(hashlib.blake2b(encryption_key, person=b"tph signing key", digest_size=32).digest())
+        self._keys: dict[str, Key] = {}
+
+    def find(self, kid: str, now: datetime.datetime) -> Key | None:
+        """The key of that id, while it verifies."""
+        key = self._keys.get(kid)
+        if key is None or (key.verifies_until is not None and key.verifies_until <= now):
+            return None
+        return key
+
+    def signing(self, now: datetime.datetime) -> Key:
+        """The newest key that signs already."""
+        ready = [key for key in self._keys.values() if key.signs_from <= now]
+        if not ready:
+            raise LookupError("no key signs yet")
+        return max(ready, key=lambda key: key.signs_from)
+
+    def jwks(self) -> dict[str, list[dict[str, str]]]:
+        """What `/.well-known/jwks.json` answers."""
+        return {"keys": [key.jwk() for key in self._keys.values()]}
+
+    async def refresh(self, session: AsyncSession, now: datetime.datetime) -> None:
+        """Read the keys that verify now."""
+        self._keys = {row.kid: self._open(row) for row in await repository.usable_keys(session, now)}
+
+    async def rotate(self, session: AsyncSession, now: datetime.datetime, *, force: bool = False) -> bool:
+        """Make a new key where the newest is old; the one before verifies on for a while. Answers whether it did."""
+        await session.connection()
+        await session.exec(text("SELECT pg_advisory_xact_lock(hashtext('tanpuhui_signing_keys'))"))  # type: ignore[call-overload]
+        rows = await repository.usable_keys(session, now)
+        if rows and not force and rows[0].signs_from > now - ROTATION:
+            return False
+        # A first key signs at once. A later one is published before it signs, so that every verifier knows it.
+        signs_from = now + PUBLISHED_AHEAD if rows else now
+        private = Ed25519PrivateKey.generate()
+        public = private.public_key().public_bytes_raw()
+        kid = hashlib.blake2b(public, digest_size=12).hexdigest()
+        nonce = hashlib.blake2b(public, digest_size=12, person=b"tph key nonce").digest()
+        sealed = self._cipher.encrypt(nonce, private.private_bytes_raw(), kid.encode())
+        session.add(SigningKey(kid=kid, private_key=sealed, public_key=public, signs_from=signs_from))
+        for row in rows:
+            if row.verifies_until is None:
+                row.verifies_until = signs_from + OVERLAP
+                session.add(row)
+        await session.flush()
+        return True
+
+    def _open(self, row: SigningKey) -> Key:
+        nonce = hashlib.blake2b(row.public_key, digest_size=12, person=b"tph key nonce").digest()
+        private = Ed25519PrivateKey.from_private_bytes(
+            self._cipher.decrypt(nonce, row.private_key, row.kid.encode())
+        )
+        return Key(row.kid, private.public_key(), private, row.signs_from, row.verifies_until)

@@ -1,0 +1,39 @@
+"""Scopes `audience:noun:verb`, and which of them each kind of organisation may hold."""
+
+from app.auth.models import OrganisationKind
+
+ACTIVITIES_WRITE = "platforms:activities:write"
+ACTIVITIES_READ = "platforms:activities:read"
+PLATFORM_HOLDERS_WRITE = "platforms:holders:write"
+HOLDERS_WRITE = "operator:holders:write"
+HOLDERS_READ = "operator:holders:read"
+TOKENS_WRITE = "operator:tokens:write"
+OPERATOR_ACTIVITIES_READ = "operator:activities:read"
+OPERATOR_ACTIVITIES_REVERSE = "operator:activities:reverse"
+ME_READ = "me:account:read"
+
+DESCRIPTIONS = {
+    ACTIVITIES_WRITE: "Report activities and reverse own ones",
+    ACTIVITIES_READ: "Read own activities and their explanations",
+    PLATFORM_HOLDERS_WRITE: "Onboard holders with consents for oneself",
+    HOLDERS_WRITE: "Onboard holders of the region, record and withdraw consents",
+    HOLDERS_READ: "Read holders and balances of the region",
+    TOKENS_WRITE: "Issue read-only tokens for holders of the region",
+    OPERATOR_ACTIVITIES_READ: "Read activities of the region and their explanations",
+    OPERATOR_ACTIVITIES_REVERSE: "Reverse activities of the region",
+    ME_READ: "Read one's own account, entries and explanations",
+}
+
+ALLOWED: dict[OrganisationKind, tuple[str, ...]] = {
+    OrganisationKind.PLATFORM: (ACTIVITIES_WRITE, ACTIVITIES_READ, PLATFORM_HOLDERS_WRITE),
+    OrganisationKind.OPERATOR: (
+        HOLDERS_WRITE,
+        HOLDERS_READ,
+        TOKENS_WRITE,
+        OPERATOR_ACTIVITIES_READ,
+        OPERATOR_ACTIVITIES_REVERSE,
+    ),
+    OrganisationKind.BANK: (),
+    OrganisationKind.MERCHANT: (),
+}
+"""Banks and merchants can be registered; what they may do comes with their own doors."""

@@ -1,0 +1,93 @@
+"""Access tokens: short-lived JWT, EdDSA, verified once and then known by their digest until they expire."""
+
+import datetime
+import hashlib
+from uuid import UUID, uuid4
+
+import jwt
+
+from accounts.ids import parse_public_id, public_id
+from app.auth.keys import KeyRing
+from app.auth.principal import Principal
+from app.problems import RequestError
+
+ISSUER = "tanpuhui"
+AUDIENCE = "tanpuhui"
+MAX_TOKEN_LENGTH = 4096
+MAX_CACHED = 50_000
+
+
+class Tokens:
+    """Issues and verifies the access tokens of one process."""
+
+    def __init__(self, keys: KeyRing, lifetime_s: int) -> None:
+        self.keys = keys
+        self.lifetime_s = lifetime_s
+        self._known: dict[bytes, Principal] = {}
+
+    def issue(self, principal: Principal, now: datetime.datetime) -> str:
+        """A token that carries a principal until `principal.expires_at`."""
+        key = self.keys.signing(now)
+        claims = {
+            "iss": ISSUER,
+            "aud": AUDIENCE,
+            "sub": principal.client_id if principal.holder_id is None else public_id("hld", principal.holder_id),
+            "client_id": principal.client_id,
+            "org": public_id("org", principal.organisation_id),
+            "name": principal.name,
+            "region": principal.region,
+            "scope": " ".join(sorted(principal.scopes)),
+            "iat": int(now.timestamp()),
+            "exp": principal.expires_at,
+            "jti": uuid4().hex,
+        }
+        return jwt.encode(claims, key.private, algorithm="EdDSA", headers={"kid": key.kid})
+
+    def verify(self, token: str, now: datetime.datetime) -> Principal:
+        """Who the token speaks for; `auth.invalid` otherwise. Verifying costs 0.1 ms, knowing it 1 µs."""
+        if len(token) > MAX_TOKEN_LENGTH:
+            raise RequestError("auth.invalid")
+        digest = hashlib.blake2b(token.encode(errors="replace"), digest_size=32).digest()
+        known = self._known.get(digest)
+        if known is None:
+            known = self._verify(token, now)
+            if len(self._known) >= MAX_CACHED:
+                self._known.clear()
+            self._known[digest] = known
+        if known.expires_at <= now.timestamp():
+            self._known.pop(digest, None)
+            raise RequestError("auth.invalid")
+        return known
+
+    def forget(self) -> None:
+        """Verify every token anew: a client was disabled."""
+        self._known.clear()
+
+    def _verify(self, token: str, now: datetime.datetime) -> Principal:
+        try:
+            kid = jwt.get_unverified_header(token).get("kid")
+            key = self.keys.find(kid, now) if isinstance(kid, str) else None
+            if key is None:
+                raise RequestError("auth.invalid")
+            claims = jwt.decode(
+                token,
+                key.public,
+                algorithms=["EdDSA"],
+                audience=AUDIENCE,
+                issuer=ISSUER,
+                options={"require": ["exp", "iat", "sub", "org", "scope"]},
+            )
+        except (jwt.PyJWTError, UnicodeError):
+            raise RequestError("auth.invalid") from None
+        organisation = parse_public_id("org", claims["org"])
+        if organisation is None:
+            raise RequestError("auth.invalid")
+        return Principal(
+            client_id=claims["client_id"],
+            organisation_id=UUID(bytes=organisation.bytes),
+            name=claims["name"],
+            region=claims["region"],
+            scopes=frozenset(claims["scope"].split()),
+            expires_at=claims["exp"],
+            holder_id=parse_public_id("hld", claims["sub"]),
+        )

@@ -1,0 +1,111 @@
+"""Taking back a credit: compensating entries, claims released, headroom returned, in one commit."""
+
+import datetime
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from asyncpg.pgproto.pgproto import UUID as DriverUUID
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+import dedup.repository as claims
+from accounts import repository as ledger
+from accounts.ids import epoch_ms, public_id, uuid7, uuid7_batch
+from accounts.models import EntryKind
+from app.auth import repository as audit
+from app.auth.models import AuditRecord
+from app.crediting import repository
+from app.crediting.decision import window_start
+from app.crediting.errors import AlreadyReversed, NotReversible, PointsSpent
+from app.crediting.explanation import methodology_of
+from app.crediting.models import Activity, Outcome
+from app.crediting.prepare import EPOCH, SECOND
+from app.crediting.queries import booked_at
+from app.crediting.rules import cap_rules
+from app.database import driver_of
+from dedup.periods import UTC_OFFSET_S, day_of
+from dedup.tokens import TOKEN_BYTES
+from points import repository as lots
+
+if TYPE_CHECKING:
+    from app.auth.principal import Principal
+    from app.crediting.rules import Rules
+
+LOCAL = datetime.timezone(datetime.timedelta(seconds=UTC_OFFSET_S))
+
+
+async def reverse(
+    session: AsyncSession,
+    rules: "Rules",
+    activity: Activity,
+    principal: "Principal",
+    reason: str,
+    now: datetime.datetime,
+) -> None:
+    """Reverse a credited activity; raises `AlreadyReversed`, `NotReversible` or `PointsSpent`."""
+    if activity.outcome not in (Outcome.CREDITED, Outcome.CAPPED):
+        raise NotReversible
+    methodology = await methodology_of(session, rules, activity.methodology_id)
+    driver = await driver_of(session)
+    await ledger.lock_holders(driver, [activity.holder_id])
+    if not await repository.mark_reversed(driver, activity.holder_id, activity.id, now):
+        raise AlreadyReversed
+    entries = await ledger.entries_of_activity(driver, activity.holder_id, activity.id)
+    ids = uuid7_batch(epoch_ms(now), max(1, len(entries)))
+    await ledger.write_entries(
+        driver,
+        [
+            (
+                activity.holder_id,
+                entry_id,
+                activity.id,
+                entry["asset_id"],
+                EntryKind.REVERSAL,
+                entry["credit"],
+                entry["debit"],
+                entry["amount"],
+                now,
+            )
+            for entry, entry_id in zip(entries, ids, strict=False)
+        ],
+    )
+    await ledger.add_to_balances(driver, [activity.holder_id], [-activity.co2e_mg], [-activity.points])
+    if activity.points:
+        await _take_back_points(driver, rules, activity, entries)
+    await _release_claims(driver, activity)
+    started_s = (activity.started_at - EPOCH) // SECOND
+    for cap in cap_rules(methodology):
+        window = window_start(cap.per, started_s)
+        amount = 1 if cap.counted else activity.co2e_mg
+        await repository.return_headroom(driver, activity.holder_id, cap.key, window, amount)
+    await audit.append_audit(
+        session,
+        AuditRecord(
+            id=uuid7(now),
+            at=now,
+            actor_client_id=principal.client_id,
+            actor_name=principal.name,
+            action="activity.reversed",
+            target_type="activity",
+            target_id=public_id("act", activity.id),
+            detail=reason,
+        ),
+    )
+    session.expunge(activity)  # its row is written already
+    activity.reversed_at = now
+
+
+async def _take_back_points(driver: ledger.Driver, rules: "Rules", activity: Activity, entries: list[ledger.Row]) -> None:
+    asset_id = next(entry["asset_id"] for entry in entries if entry["amount"] == activity.points and entry["points"])
+    day = day_of((activity.started_at - EPOCH) // SECOND)
+    expires_on = rules.programme(activity.region, day).expires_on(booked_at(activity).astimezone(LOCAL).date())
+    if not await lots.take_back(driver, activity.holder_id, asset_id, expires_on, activity.points):
+        raise PointsSpent
+
+
+async def _release_claims(driver: ledger.Driver, activity: Activity) -> None:
+    held = activity.claim_tokens
+    tokens: list[UUID] = [
+        DriverUUID(held[start : start + TOKEN_BYTES]) for start in range(0, len(held), TOKEN_BYTES)
+    ]
+    if tokens:
+        await claims.release(driver, tokens, [activity.id] * len(tokens))

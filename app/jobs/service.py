@@ -1,0 +1,45 @@
+"""The service's own recurring jobs."""
+
+import datetime
+from typing import TYPE_CHECKING
+
+from sqlalchemy import delete, text
+from sqlmodel import col
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from app.api.models import IdempotentAnswer
+from app.jobs.runner import Recurring
+
+if TYPE_CHECKING:
+    from app.wiring import Services
+
+MONTHS_AHEAD = 4
+KEPT_ANSWERS = datetime.timedelta(days=8)
+"""A day more than the week that is promised."""
+
+
+async def make_partitions(session: AsyncSession, now: datetime.datetime) -> None:
+    """Make the months ahead, so that no act meets a table without its partition."""
+    await session.exec(  # type: ignore[call-overload]
+        text("SELECT tanpuhui_make_partitions(:month, :months)").bindparams(month=now.date(), months=MONTHS_AHEAD)
+    )
+
+
+async def forget_answers(session: AsyncSession, now: datetime.datetime) -> None:
+    """Drop answers that no retry can ask for any more."""
+    await session.exec(  # type: ignore[call-overload]
+        delete(IdempotentAnswer).where(col(IdempotentAnswer.created_at) < now - KEPT_ANSWERS)
+    )
+
+
+def recurring(services: "Services") -> list[Recurring]:
+    """All jobs of the service."""
+
+    async def rotate_keys(session: AsyncSession, now: datetime.datetime) -> None:
+        await services.tokens.keys.rotate(session, now)
+
+    return [
+        Recurring("make_partitions", datetime.timedelta(days=1), make_partitions),
+        Recurring("forget_answers", datetime.timedelta(days=1), forget_answers),
+        Recurring("rotate_keys", datetime.timedelta(hours=6), rotate_keys),
+    ]

@@ -1,0 +1,116 @@
+"""Errors as callers see them: RFC 9457, in Chinese or English. The one table from codes to status and text."""
+
+from typing import Any
+
+import orjson
+from pydantic import BaseModel, Field
+from starlette.datastructures import Headers
+from starlette.responses import Response
+
+from accounts.errors import DomainError, Fault
+
+MEDIA_TYPE = "application/problem+json"
+TYPE_PREFIX = "https://tanpuhui.example/problems/"
+
+# code: (status, Chinese, English)
+CODES: dict[str, tuple[int, str, str]] = {
+    "request.malformed": (400, "请求无法解析", "The request cannot be read"),
+    "request.invalid": (422, "请求内容不符合要求", "The request is understood but does not fit"),
+    "request.too_large": (413, "请求体过大", "The body is too large"),
+    "request.media_type": (415, "不支持该内容类型", "This media type is not supported"),
+    "request.not_found": (404, "没有这个地址", "There is nothing at this address"),
+    "request.method": (405, "该地址不支持此方法", "This address does not take that method"),
+    "request.rate_limited": (429, "请求过于频繁,请稍后再试", "Too many requests; come back later"),
+    "request.idempotency_conflict": (
+        409,
+        "同一 Idempotency-Key 已用于另一个请求",
+        "This Idempotency-Key was used with another request",
+    ),
+    "auth.missing": (401, "缺少访问令牌", "An access token is needed"),
+    "auth.invalid": (401, "访问令牌无效或已过期", "The access token is invalid or has expired"),
+    "auth.scope": (403, "权限不足", "The token does not carry the scope that this needs"),
+    "auth.client": (401, "客户端编号或密钥错误", "Client id or secret is wrong"),
+    "auth.grant": (400, "不支持的授权方式", "This grant type is not supported"),
+    "auth.unknown_scope": (400, "客户端没有该权限范围", "The client does not have this scope"),
+    "auth.unavailable": (503, "暂时无法核验密钥,请稍后再试", "Secrets cannot be checked right now; come back later"),
+    "not_found": (404, "不存在或无权查看", "Not there, or not yours"),
+    "holder.not_found": (404, "主体不存在或无权查看", "No such holder, or not yours"),
+    "activity.not_found": (404, "低碳行为不存在或无权查看", "No such activity, or not yours"),
+    "activity.event_id_conflict": (
+        409,
+        "该 event_id 已用于另一内容的上报",
+        "This event_id was reported before with another body",
+    ),
+    "activity.unprocessable": (422, "该上报无法入库", "This report cannot be stored"),
+    "activity.already_reversed": (409, "该行为已冲正", "This activity is already reversed"),
+    "activity.not_reversible": (409, "只有已入账的行为可以冲正", "Only a credited activity can be reversed"),
+    "activity.points_spent": (409, "该行为的积分已被使用", "The points of this activity are no longer there"),
+    "storage.unavailable": (503, "存储暂不可用,请稍后重试", "Storage is away right now; come back later"),
+    "internal": (500, "服务内部错误", "Something went wrong on our side"),
+}
+
+
+class ProblemError(BaseModel):
+    """One place that is wrong."""
+
+    pointer: str = Field(description="JSON pointer (RFC 6901)")
+    reason: str
+
+
+class Problem(BaseModel):
+    """An error after RFC 9457."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str = Field(description="Stable, dotted")
+    instance: str
+    errors: list[ProblemError] = []
+
+
+class RequestError(DomainError):
+    """A request that HTTP itself or the caller's rights refuse; `code` is one of the table's."""
+
+    def __init__(self, code: str, *faults: Fault, retry_after_s: int | None = None) -> None:
+        self.code = code
+        super().__init__(*faults, retry_after_s=retry_after_s)
+
+
+def wants_english(headers: Headers) -> bool:
+    """Whether Accept-Language prefers English to Chinese; Chinese where it says neither."""
+    best: tuple[float, bool] = (0.0, False)
+    for item in headers.get("accept-language", "").split(","):
+        tag, _, quality = item.strip().partition(";")
+        language = tag.strip().lower().partition("-")[0]
+        if language not in ("en", "zh"):
+            continue
+        try:
+            weight = float(quality.strip().removeprefix("q=") or 1)
+        except ValueError:
+            continue
+        if weight > best[0]:
+            best = (weight, language == "en")
+    return best[1]
+
+
+def problem_response(error: DomainError, path: str, headers: Headers, **extra: Any) -> Response:
+    """The answer to an error; its text never holds what the caller sent."""
+    status, chinese, english = CODES.get(error.code, CODES["internal"])
+    text = english if wants_english(headers) else chinese
+    body = {
+        "type": TYPE_PREFIX + error.code,
+        "title": text,
+        "status": status,
+        "detail": text,
+        "code": error.code,
+        "instance": path,
+        "errors": [{"pointer": fault.pointer, "reason": fault.reason} for fault in error.faults],
+        **extra,
+    }
+    answer_headers = {"Content-Language": "en" if text == english else "zh"}
+    if error.retry_after_s is not None:
+        answer_headers["Retry-After"] = str(error.retry_after_s)
+    if status == 401:
+        answer_headers["WWW-Authenticate"] = "Bearer"
+    return Response(orjson.dumps(body), status, answer_headers, MEDIA_TYPE)

@@ -1,0 +1,112 @@
+"""Runs the service: database and Redis, schema, HTTP, jobs; and ends them in the opposite order."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import structlog
+import uvicorn
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.application import create_app
+from app.auth import repository as auth
+from app.jobs.runner import Runner
+from app.jobs.service import recurring
+from app.migrate import migrate
+from app.wiring import Services, services, utc_now
+
+if TYPE_CHECKING:
+    from app.embedded.stack import Stack
+    from app.settings import Settings
+
+log = structlog.get_logger(__name__)
+REFRESH_S = 5
+KEEP_ALIVE_S = 75
+GRACE_S = 15
+
+
+class SchemaError(Exception):
+    """The schema cannot be brought up to date with the rights at hand."""
+
+
+async def prepare_schema(stack: "Stack") -> str:
+    """Migrate as the owner; answers the revision. Where no owner is known, an operator runs `tanpuhui migrate`."""
+    role = make_url(stack.database_url).username or ""
+    if stack.owner_database_url is None:
+        raise SchemaError("set TANPUHUI_MIGRATION_DATABASE_URL to the role that owns the tables")
+    return await migrate(stack.owner_database_url, role)
+
+
+async def _refresh(current: Services) -> None:
+    """Keep this process's keys and its view of disabled clients fresh."""
+    disabled: int | None = None
+    while True:
+        await asyncio.sleep(REFRESH_S)
+        try:
+            async with current.database.reading() as session:
+                await current.tokens.keys.refresh(session, utc_now())
+                count = await auth.disabled_count(session)
+        except (SQLAlchemyError, OSError, TimeoutError) as error:
+            log.warning("keys not refreshed", error=type(error).__name__)
+            continue
+        if disabled is not None and count != disabled:
+            current.tokens.forget()
+        disabled = count
+
+
+async def _watch(stack: "Stack") -> None:
+    """Start an embedded server again that died."""
+    while True:
+        await asyncio.sleep(REFRESH_S)
+        try:
+            await asyncio.to_thread(stack.ensure_running)
+        except Exception as error:  # noqa: BLE001 - it is tried again, and readyz says what is away
+            log.error("embedded server cannot be started", error=type(error).__name__)
+
+
+@asynccontextmanager
+async def running(settings: "Settings", stack: "Stack") -> AsyncIterator[Services]:
+    """The services with their jobs, for as long as the block runs."""
+    async with services(settings, stack.database_url, stack.redis_url) as current:
+        runner = Runner(current.database, utc_now, recurring(current))
+        await runner.start()
+        tasks = [asyncio.create_task(_refresh(current)), asyncio.create_task(_watch(stack))]
+        try:
+            await runner.run_due()
+            yield current
+        finally:
+            runner.stop()
+            for task in tasks:
+                task.cancel()
+            for task in tasks:
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+
+
+async def serve(settings: "Settings", stack: "Stack", on_ready: Callable[[str], None] | None = None) -> None:
+    """Serve until a signal ends it; `on_ready` gets the base URL once connections are accepted."""
+    async with running(settings, stack) as current:
+        config = uvicorn.Config(
+            create_app(current),
+            host=settings.host,
+            port=settings.port,
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            timeout_graceful_shutdown=GRACE_S,
+        )
+        server = uvicorn.Server(config)
+        task = asyncio.create_task(server.serve())
+        while not server.started and not task.done():
+            await asyncio.sleep(0.02)
+        if server.started and on_ready is not None:
+            port = server.servers[0].sockets[0].getsockname()[1]
+            on_ready(f"http://{settings.host}:{port}")
+        await task

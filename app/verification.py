@@ -1,0 +1,260 @@
+"""Checks the invariants over a whole database and names the first row that breaks one."""
+
+import datetime
+import itertools
+from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import orjson
+
+from accounts.ids import public_id
+from app.crediting.decision import window_start
+from app.crediting.rules import CapRule, cap_rules
+from methodologies import Methodology, Refused, rebuild
+
+if TYPE_CHECKING:
+    import asyncpg
+
+EARNED = "outcome IN ('credited', 'capped') AND reversed_at IS NULL"
+HOLDER_OPEN, HOLDER_POINTS = 10, 20
+PAGE = 5_000
+
+# A query names the first row that breaks a rule; no row means that the rule holds.
+QUERIES: dict[str, tuple[str, str]] = {
+    "claims_overlap": (
+        "Two live claims on one token never overlap",
+        """
+        SELECT activity_id FROM (
+            SELECT activity_id, starts_at, max(ends_at) OVER (
+                PARTITION BY token, day ORDER BY starts_at, activity_id
+                ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS taken_until
+            FROM interval_claims) c
+        WHERE starts_at < taken_until ORDER BY activity_id LIMIT 1
+        """,
+    ),
+    "claims_unlocked": (
+        "Every interval claim has the token row that guards it",
+        """
+        SELECT c.activity_id FROM interval_claims c
+        LEFT JOIN interval_tokens t ON t.token = c.token AND t.day = c.day
+        WHERE t.token IS NULL ORDER BY 1 LIMIT 1
+        """,
+    ),
+    "claims_of_credits": (
+        "A credited activity holds all its claims",
+        f"""
+        SELECT a.id FROM (
+            SELECT id, encode(substring(claim_tokens FROM 16 * n + 1 FOR 16), 'hex')::uuid AS token
+            FROM activities, generate_series(0, octet_length(claim_tokens) / 16 - 1) AS n
+            WHERE {EARNED}) a
+        LEFT JOIN whole_claims w ON w.token = a.token AND w.activity_id = a.id
+        LEFT JOIN interval_claims i ON i.token = a.token AND i.activity_id = a.id
+        WHERE w.token IS NULL AND i.token IS NULL ORDER BY a.id LIMIT 1
+        """,
+    ),
+    "claims_without_credit": (
+        "Every claim belongs to a credited activity that is not reversed",
+        f"""
+        SELECT c.activity_id FROM (
+            SELECT token, activity_id FROM whole_claims UNION ALL
+            SELECT token, activity_id FROM interval_claims) c
+        LEFT JOIN (SELECT id, claim_tokens FROM activities WHERE {EARNED}) a ON a.id = c.activity_id
+        WHERE a.id IS NULL ORDER BY 1 LIMIT 1
+        """,
+    ),
+    "receipts": (
+        "Every activity has one receipt, and every receipt its activity",
+        """
+        SELECT coalesce(a.id, r.activity_id) FROM activities a
+        FULL JOIN receipts r ON r.activity_id = a.id AND r.holder_id = a.holder_id
+        WHERE a.id IS NULL OR r.token IS NULL ORDER BY 1 LIMIT 1
+        """,
+    ),
+    "balances": (
+        "Every balance equals the sum of its entries",
+        f"""
+        SELECT coalesce(b.holder_id, e.holder_id) FROM balances b
+        FULL JOIN (
+            SELECT holder_id,
+                sum(CASE WHEN credit = {HOLDER_OPEN} THEN amount WHEN debit = {HOLDER_OPEN} THEN -amount ELSE 0 END)
+                    AS mg,
+                sum(CASE WHEN credit = {HOLDER_POINTS} THEN amount WHEN debit = {HOLDER_POINTS} THEN -amount
+                    ELSE 0 END) AS points
+            FROM entries GROUP BY holder_id) e ON e.holder_id = b.holder_id
+        WHERE b.holder_id IS NULL OR b.open_mg <> coalesce(e.mg, 0) OR b.points <> coalesce(e.points, 0)
+        ORDER BY 1 LIMIT 1
+        """,
+    ),
+    "entries_of_activities": (
+        "The entries of an activity are its credit, and nothing is left of a reversed one",
+        f"""
+        SELECT coalesce(a.id, e.activity_id) FROM activities a
+        FULL JOIN (
+            SELECT activity_id,
+                sum(CASE WHEN credit = {HOLDER_OPEN} THEN amount WHEN debit = {HOLDER_OPEN} THEN -amount ELSE 0 END)
+                    AS mg,
+                sum(CASE WHEN credit = {HOLDER_POINTS} THEN amount WHEN debit = {HOLDER_POINTS} THEN -amount
+                    ELSE 0 END) AS points
+            FROM entries GROUP BY activity_id) e ON e.activity_id = a.id
+        WHERE a.id IS NULL
+           OR coalesce(e.mg, 0) <> CASE WHEN {EARNED} THEN a.co2e_mg ELSE 0 END
+           OR coalesce(e.points, 0) <> CASE WHEN {EARNED} THEN a.points ELSE 0 END
+        ORDER BY 1 LIMIT 1
+        """,
+    ),
+    "assets_mixed": (
+        "Reductions move between reduction accounts, points between points accounts",
+        f"""
+        SELECT e.activity_id FROM entries e LEFT JOIN assets a ON a.id = e.asset_id
+        WHERE a.id IS NULL
+           OR (a.kind = 'reduction' AND NOT (least(debit, credit) = 1 AND greatest(debit, credit) = {HOLDER_OPEN}))
+           OR (a.kind = 'points' AND NOT (least(debit, credit) = 2 AND greatest(debit, credit) = {HOLDER_POINTS}))
+        ORDER BY 1 LIMIT 1
+        """,
+    ),
+    "lots": (
+        "The lots of a holder add up to its points",
+        """
+        SELECT coalesce(b.holder_id, l.holder_id) FROM balances b
+        FULL JOIN (SELECT holder_id, sum(remaining) AS points FROM lots GROUP BY holder_id) l
+            ON l.holder_id = b.holder_id
+        WHERE b.holder_id IS NULL OR b.points <> coalesce(l.points, 0) ORDER BY 1 LIMIT 1
+        """,
+    ),
+    "negative": (
+        "No balance and no lot is negative, no cap is exceeded",
+        """
+        SELECT holder_id FROM balances WHERE open_mg < 0 OR points < 0
+        UNION ALL SELECT holder_id FROM lots WHERE remaining < 0
+        UNION ALL SELECT holder_id FROM cap_usage WHERE used < 0 OR used > cap LIMIT 1
+        """,
+    ),
+}
+HOLDER_RULES = frozenset({"balances", "lots", "negative"})
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a rule found: `breach` is the first row that breaks it, or None."""
+
+    rule: str
+    meaning: str
+    breach: str | None
+
+
+Check = Callable[["asyncpg.Connection"], Coroutine[Any, Any, str | None]]
+
+
+async def verify(driver: "asyncpg.Connection") -> AsyncIterator[Finding]:
+    """Check every rule, one after the other, on one snapshot of the caller's transaction."""
+    for rule, (meaning, query) in QUERIES.items():
+        found = await driver.fetchval(query)
+        prefix = "hld" if rule in HOLDER_RULES else "act"
+        yield Finding(rule, meaning, None if found is None else public_id(prefix, UUID(bytes=found.bytes)))
+    checks: dict[str, tuple[str, Check]] = {
+        "recomputed": ("Every reduction can be computed again from what was stored with it", _recompute),
+        "caps": ("The use of each cap is what its activities add up to", _recount_caps),
+        "rights": ("The service's role owns nothing and cannot change entries", _check_rights),
+    }
+    for rule, (meaning, check) in checks.items():
+        yield Finding(rule, meaning, await check(driver))
+
+
+async def _texts(driver: "asyncpg.Connection") -> dict[int, Methodology]:
+    rows = await driver.fetch("SELECT id, content FROM methodology_versions")
+    return {row[0]: rebuild(row[1]) for row in rows}
+
+
+async def _recompute(driver: "asyncpg.Connection") -> str | None:
+    for row in await driver.fetch("SELECT id, content_hash, content FROM methodology_versions"):
+        if rebuild(row[2]).content_hash != row[1]:
+            return f"methodology {row[0]}"
+    texts = await _texts(driver)
+    cursor = driver.cursor(
+        "SELECT id, methodology_id, inputs, full_mg, co2e_mg, outcome FROM activities ORDER BY id", prefetch=PAGE
+    )
+    async for activity_id, methodology_id, inputs, full_mg, co2e_mg, outcome in cursor:
+        text = texts.get(methodology_id)
+        try:
+            computed = 0 if text is None else text.quantify(orjson.loads(inputs))
+        except Refused:
+            computed = 0
+        right = text is not None and co2e_mg <= full_mg
+        if outcome in ("credited", "capped"):
+            right = right and computed == full_mg and (outcome == "capped") == (co2e_mg < full_mg)
+        else:
+            right = right and co2e_mg == 0 and full_mg in (0, computed)
+        if not right:
+            return public_id("act", activity_id)
+    return None
+
+
+async def _recount_caps(driver: "asyncpg.Connection") -> str | None:
+    """Merge two streams, both by holder: the stored windows, and those that activities add up to."""
+    caps = {key: cap_rules(text) for key, text in (await _texts(driver)).items()}
+    capped = [key for key, rules in caps.items() if rules]
+    stored = driver.cursor(
+        "SELECT holder_id, rule, window_start, used FROM cap_usage WHERE used <> 0 ORDER BY holder_id", prefetch=PAGE
+    )
+    acts = driver.cursor(
+        f"""
+        SELECT holder_id, methodology_id, extract(epoch FROM started_at)::bigint, co2e_mg FROM activities
+        WHERE {EARNED} AND methodology_id = ANY($1::int[]) ORDER BY holder_id
+        """,
+        capped,
+        prefetch=PAGE,
+    )
+    windows = _by_holder(stored)
+    counts = _by_holder(acts)
+    left, right = await anext(windows, None), await anext(counts, None)
+    while left is not None or right is not None:
+        holder = min(group[0] for group in (left, right) if group is not None)
+        used: dict[tuple[str, datetime.date], int] = {}
+        wanted: dict[tuple[str, datetime.date], int] = {}
+        if left is not None and left[0] == holder:
+            used = {(row[1], row[2]): row[3] for row in left[1]}
+            left = await anext(windows, None)
+        if right is not None and right[0] == holder:
+            wanted = _count(right[1], caps)
+            right = await anext(counts, None)
+        if used != wanted:
+            return public_id("hld", holder)
+    return None
+
+
+def _count(rows: "list[asyncpg.Record]", caps: dict[int, tuple[CapRule, ...]]) -> dict[tuple[str, datetime.date], int]:
+    counted: dict[tuple[str, datetime.date], int] = {}
+    for _, methodology_id, started_s, co2e_mg in rows:
+        for cap in caps[methodology_id]:
+            key = (cap.key, window_start(cap.per, started_s))
+            counted[key] = counted.get(key, 0) + (1 if cap.counted else co2e_mg)
+    return {key: amount for key, amount in counted.items() if amount}
+
+
+async def _by_holder(cursor: Any) -> AsyncIterator[tuple[UUID, "list[asyncpg.Record]"]]:
+    group: list[asyncpg.Record] = []
+    async for row in cursor:
+        if group and group[0][0] != row[0]:
+            yield group[0][0], group
+            group = []
+        group.append(row)
+    if group:
+        yield group[0][0], group
+
+
+async def _check_rights(driver: "asyncpg.Connection") -> str | None:
+    row = await driver.fetchrow(
+        """
+        SELECT rolsuper, rolcreaterole, rolbypassrls,
+            (SELECT count(*) FROM pg_class WHERE relowner = r.oid) AS owned
+        FROM pg_roles r WHERE rolname = current_user
+        """
+    )
+    if row is None or row["rolsuper"] or row["rolcreaterole"] or row["rolbypassrls"] or row["owned"]:
+        return "the role has rights of an owner"
+    for table, right in itertools.product(("entries", "audit_records", "receipts"), ("UPDATE", "DELETE", "TRUNCATE")):
+        if await driver.fetchval("SELECT has_table_privilege(current_user, $1, $2)", table, right):
+            return f"{right} on {table}"
+    return None

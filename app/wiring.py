@@ -1,0 +1,109 @@
+"""Puts the service together from its settings."""
+
+import datetime
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from app.auth.keys import KeyRing
+from app.auth.rate_limit import RateLimiter
+from app.auth.tokens import Tokens
+from app.crediting.intake import Intake
+from app.crediting.prepare import Preparer
+from app.crediting.repository import know_methodologies
+from app.crediting.rules import Rules
+from app.database import Database, engine_for
+from app.settings import Settings
+from dedup.person_key import IdentityHasher, PersonKeys
+from dedup.tokens import TokenMaker
+from methodologies import Catalogue, load_catalogue
+from points.programmes import load_programmes
+
+REDIS_TIMEOUT_S = 0.5
+
+
+def utc_now() -> datetime.datetime:
+    """The service's clock. The domain is handed the time; nothing below reads a clock."""
+    return datetime.datetime.now(datetime.UTC)
+
+
+@dataclass(slots=True)
+class Services:
+    """What the routes and jobs work with."""
+
+    settings: Settings
+    database: Database
+    redis: Redis
+    tokens: Tokens
+    limiter: RateLimiter
+    resident_limiter: RateLimiter
+    catalogue: Catalogue
+    preparer: Preparer
+    intake: Intake
+    hasher: IdentityHasher
+    token_maker: TokenMaker
+    person_keys: PersonKeys
+
+
+@asynccontextmanager
+async def services(settings: Settings, database_url: str, redis_url: str) -> AsyncIterator[Services]:
+    """Connect, load the methodologies, make them known to the database, and read the signing keys."""
+    database = Database(engine_for(database_url, pool_size=settings.database_pool_size))
+    redis = Redis.from_url(
+        redis_url,
+        socket_timeout=REDIS_TIMEOUT_S,
+        socket_connect_timeout=REDIS_TIMEOUT_S,
+        retry=Retry(NoBackoff(), 0),
+    )
+    dedup_key = settings.dedup_key.get_secret_value()
+    receipt_key = settings.receipt_key.get_secret_value()
+    hasher = IdentityHasher(settings.identity_key.get_secret_value())
+    token_maker = TokenMaker(dedup_key, receipt_key)
+    person_keys = PersonKeys(settings.oprf_key.get_secret_value())
+    tokens = Tokens(KeyRing(receipt_key), settings.access_token_seconds)
+    try:
+        now = utc_now()
+        catalogue = load_catalogue(demonstration=not settings.production)
+        async with database.driver_transaction() as driver:
+            ids = await know_methodologies(
+                driver,
+                [
+                    (m.region, m.scene, m.code, m.version, m.content_hash, m.content, m.issuable)
+                    for m in catalogue.methodologies
+                ],
+                now,
+            )
+        async with database.transaction() as session:
+            await tokens.keys.rotate(session, now)
+        async with database.reading() as session:
+            await tokens.keys.refresh(session, now)
+        preparer = Preparer(Rules(catalogue, load_programmes(), ids), hasher, token_maker)
+        intake = Intake(
+            database,
+            preparer,
+            utc_now,
+            committers=settings.committers,
+            group_max=settings.group_commit_max,
+        )
+        yield Services(
+            settings=settings,
+            database=database,
+            redis=redis,
+            tokens=tokens,
+            limiter=RateLimiter(redis, settings.client_requests_per_second),
+            resident_limiter=RateLimiter(redis, settings.resident_requests_per_second),
+            catalogue=catalogue,
+            preparer=preparer,
+            intake=intake,
+            hasher=hasher,
+            token_maker=token_maker,
+            person_keys=person_keys,
+        )
+        await intake.close()
+    finally:
+        await redis.aclose()
+        await database.close()
