@@ -5,7 +5,16 @@ from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, DateTime, Index, Integer, SmallInteger, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Index,
+    Integer,
+    SmallInteger,
+    UniqueConstraint,
+)
 from sqlmodel import Field, SQLModel
 
 
@@ -112,7 +121,9 @@ class Asset(SQLModel, table=True):
     """What never mixes: grams of one methodology version and vintage, or points of one programme."""
 
     __tablename__: ClassVar[str] = "assets"
-    __table_args__ = (UniqueConstraint("kind", "methodology_id", "vintage", "programme", name="assets_identity"),)
+    __table_args__ = (
+        UniqueConstraint("kind", "methodology_id", "vintage", "programme", name="assets_identity"),
+    )
 
     id: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=True))
     kind: str
@@ -140,5 +151,3 @@ class Entry(SQLModel, table=True):
     credit: int = Field(sa_column=Column(SmallInteger, nullable=False))
     amount: int = Field(sa_column=Column(BigInteger, nullable=False))
     booked_at: datetime = Field(sa_column=_moment())
-
-

@@ -15,7 +15,9 @@ Driver: TypeAlias = "asyncpg.Connection"
 Row: TypeAlias = "asyncpg.Record"
 
 
-async def resolve(driver: "asyncpg.Connection", identity_tokens: Sequence[UUID]) -> dict[UUID, tuple[UUID, bytes]]:
+async def resolve(
+    driver: "asyncpg.Connection", identity_tokens: Sequence[UUID]
+) -> dict[UUID, tuple[UUID, bytes]]:
     """Identity token → (holder, person key)."""
     rows = await driver.fetch(
         """
@@ -29,12 +31,17 @@ async def resolve(driver: "asyncpg.Connection", identity_tokens: Sequence[UUID])
     return {row[0]: (row[1], row[2]) for row in rows}
 
 
-async def lock_holders(driver: "asyncpg.Connection", holder_ids: Sequence[UUID]) -> dict[UUID, int]:
-    """Take the holders' locks in id order; answers holder → status, read under the lock."""
+async def lock_holders(
+    driver: "asyncpg.Connection", holder_ids: Sequence[UUID], *, wait: bool = True
+) -> dict[UUID, int]:
+    """Take the holders' locks in id order; answers holder → status, read under the lock.
+
+    Without waiting, those that another transaction holds are left out.
+    """
     rows = await driver.fetch(
-        """
+        f"""
         SELECT holder_id, status FROM balances WHERE holder_id = ANY($1::uuid[])
-        ORDER BY holder_id FOR NO KEY UPDATE
+        ORDER BY holder_id FOR NO KEY UPDATE {"" if wait else "SKIP LOCKED"}
         """,
         holder_ids,
     )
@@ -42,22 +49,22 @@ async def lock_holders(driver: "asyncpg.Connection", holder_ids: Sequence[UUID])
 
 
 async def read_consents(
-    driver: "asyncpg.Connection", holder_ids: Sequence[UUID], source_ids: Sequence[UUID], now: datetime
+    driver: "asyncpg.Connection", holder_ids: Sequence[UUID], source_ids: Sequence[UUID]
 ) -> list[tuple[UUID, UUID, str, datetime]]:
-    """(holder, source, scene group, granted at) of the consents that are live now, for pairs of holder and source.
+    """(holder, source, scene group, granted at) of the consents that are not withdrawn, for pairs.
 
-    Read after the holders' locks are held: a withdrawal takes the same lock.
+    Read after the holders' locks are held, which a withdrawal takes as well: what it commits first counts, whatever
+    the clocks say.
     """
     rows = await driver.fetch(
         """
         SELECT c.holder_id, c.source_id, c.scene_group, c.granted_at
         FROM unnest($1::uuid[], $2::uuid[]) AS p (holder, source)
         JOIN consents c ON c.holder_id = p.holder AND c.source_id = p.source
-        WHERE c.withdrawn_at IS NULL OR c.withdrawn_at > $3
+        WHERE c.withdrawn_at IS NULL
         """,
         holder_ids,
         source_ids,
-        now,
     )
     return [(row[0], row[1], row[2], row[3]) for row in rows]
 
@@ -201,7 +208,11 @@ async def add_consents(driver: "asyncpg.Connection", rows: Sequence[tuple[object
 
 
 async def withdraw_consents(
-    driver: "asyncpg.Connection", holder_id: UUID, source_id: UUID | None, scene_group: str | None, now: datetime
+    driver: "asyncpg.Connection",
+    holder_id: UUID,
+    source_id: UUID | None,
+    scene_group: str | None,
+    now: datetime,
 ) -> int:
     """End a locked holder's live consents; answers how many."""
     rows = await driver.fetch(

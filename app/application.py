@@ -80,7 +80,11 @@ def _place(error: BaseException) -> str:
 
 async def _on_domain_error(request: Request, error: Exception) -> Response:
     extra = {}
-    if isinstance(error, DomainError) and error.code.startswith("auth.") and request.url.path == "/oauth/token":
+    if (
+        isinstance(error, DomainError)
+        and error.code.startswith("auth.")
+        and request.url.path == "/oauth/token"
+    ):
         # RFC 6749, section 5.2, wants its own word beside ours.
         extra["error"] = {
             "auth.client": "invalid_client",
@@ -99,7 +103,9 @@ async def _on_invalid_request(request: Request, error: Exception) -> Response:
 
 async def _on_http_exception(request: Request, error: Exception) -> Response:
     status = getattr(error, "status_code", 500)
-    return problem_response(RequestError(HTTP_CODES.get(status, "request.malformed")), request.url.path, request.headers)
+    return problem_response(
+        RequestError(HTTP_CODES.get(status, "request.malformed")), request.url.path, request.headers
+    )
 
 
 def create_app(services: "Services | None" = None) -> FastAPI:

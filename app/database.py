@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 POOL_TIMEOUT_S = 10
 
 
-def engine_for(url: str, *, pool_size: int = 16, application_name: str = "tanpuhui") -> AsyncEngine:
+def engine_for(url: str, *, pool_size: int = 16, statement_timeout: str = "60s") -> AsyncEngine:
     """An asyncpg engine for `postgresql://…`, with the session settings that every statement relies on."""
     return create_async_engine(
         make_url(url).set(drivername="postgresql+asyncpg"),
@@ -24,10 +24,10 @@ def engine_for(url: str, *, pool_size: int = 16, application_name: str = "tanpuh
         pool_pre_ping=True,
         connect_args={
             "server_settings": {
-                "application_name": application_name,
+                "application_name": "tanpuhui",
                 "timezone": "UTC",
                 "jit": "off",
-                "statement_timeout": "60s",
+                "statement_timeout": statement_timeout,
                 "idle_in_transaction_session_timeout": "60s",
             },
         },
@@ -72,6 +72,15 @@ class Database:
             raw = await connection.get_raw_connection()
             driver = cast("asyncpg.Connection", raw.driver_connection)
             async with driver.transaction():
+                yield driver
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator["asyncpg.Connection"]:
+        """A bare connection that reads one state of the whole database."""
+        async with self.engine.connect() as connection:
+            raw = await connection.get_raw_connection()
+            driver = cast("asyncpg.Connection", raw.driver_connection)
+            async with driver.transaction(isolation="repeatable_read", readonly=True):
                 yield driver
 
     async def close(self) -> None:

@@ -8,7 +8,9 @@ REQUESTS = Histogram(
     ["method", "route", "status"],
     buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
 )
-OUTCOMES = Counter("tanpuhui_activities_total", "Reported activities by outcome and reason", ["outcome", "reason"])
+OUTCOMES = Counter(
+    "tanpuhui_activities_total", "Reported activities by outcome and reason", ["outcome", "reason"]
+)
 CO2E_MG = Counter("tanpuhui_credited_co2e_mg_total", "Credited reductions in mg CO2e")
 RATE_LIMIT_UNCHECKED = Counter(
     "tanpuhui_rate_limit_unchecked_total", "Blocks of requests let through because Redis was away"

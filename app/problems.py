@@ -32,7 +32,11 @@ CODES: dict[str, tuple[int, str, str]] = {
     "auth.client": (401, "客户端编号或密钥错误", "Client id or secret is wrong"),
     "auth.grant": (400, "不支持的授权方式", "This grant type is not supported"),
     "auth.unknown_scope": (400, "客户端没有该权限范围", "The client does not have this scope"),
-    "auth.unavailable": (503, "暂时无法核验密钥,请稍后再试", "Secrets cannot be checked right now; come back later"),
+    "auth.unavailable": (
+        503,
+        "暂时无法核验密钥,请稍后再试",
+        "Secrets cannot be checked right now; come back later",
+    ),
     "not_found": (404, "不存在或无权查看", "Not there, or not yours"),
     "holder.not_found": (404, "主体不存在或无权查看", "No such holder, or not yours"),
     "activity.not_found": (404, "低碳行为不存在或无权查看", "No such activity, or not yours"),

@@ -86,8 +86,17 @@ async def running(settings: "Settings", stack: "Stack") -> AsyncIterator[Service
                     await task
 
 
-async def serve(settings: "Settings", stack: "Stack", on_ready: Callable[[str], None] | None = None) -> None:
-    """Serve until a signal ends it; `on_ready` gets the base URL once connections are accepted."""
+async def serve(
+    settings: "Settings",
+    stack: "Stack",
+    on_ready: Callable[[str], None] | None = None,
+    *,
+    until: asyncio.Event | None = None,
+) -> None:
+    """Serve until a signal ends it, or the event where one is given and signals are the caller's own.
+
+    `on_ready` gets the base URL once connections are accepted.
+    """
     async with running(settings, stack) as current:
         config = uvicorn.Config(
             create_app(current),
@@ -103,10 +112,14 @@ async def serve(settings: "Settings", stack: "Stack", on_ready: Callable[[str], 
             timeout_graceful_shutdown=GRACE_S,
         )
         server = uvicorn.Server(config)
-        task = asyncio.create_task(server.serve())
+        # `serve` takes over the process's signals; `_serve` does not.
+        task = asyncio.create_task(server.serve() if until is None else server._serve())  # noqa: SLF001
         while not server.started and not task.done():
             await asyncio.sleep(0.02)
         if server.started and on_ready is not None:
             port = server.servers[0].sockets[0].getsockname()[1]
             on_ready(f"http://{settings.host}:{port}")
+        if until is not None:
+            await until.wait()
+            server.should_exit = True
         await task

@@ -173,7 +173,8 @@ async def _recompute(driver: "asyncpg.Connection") -> str | None:
             return f"methodology {row[0]}"
     texts = await _texts(driver)
     cursor = driver.cursor(
-        "SELECT id, methodology_id, inputs, full_mg, co2e_mg, outcome FROM activities ORDER BY id", prefetch=PAGE
+        "SELECT id, methodology_id, inputs::text, full_mg, co2e_mg, outcome FROM activities ORDER BY id",
+        prefetch=PAGE,
     )
     async for activity_id, methodology_id, inputs, full_mg, co2e_mg, outcome in cursor:
         text = texts.get(methodology_id)
@@ -196,7 +197,8 @@ async def _recount_caps(driver: "asyncpg.Connection") -> str | None:
     caps = {key: cap_rules(text) for key, text in (await _texts(driver)).items()}
     capped = [key for key, rules in caps.items() if rules]
     stored = driver.cursor(
-        "SELECT holder_id, rule, window_start, used FROM cap_usage WHERE used <> 0 ORDER BY holder_id", prefetch=PAGE
+        "SELECT holder_id, rule, window_start, used FROM cap_usage WHERE used <> 0 ORDER BY holder_id",
+        prefetch=PAGE,
     )
     acts = driver.cursor(
         f"""
@@ -224,7 +226,9 @@ async def _recount_caps(driver: "asyncpg.Connection") -> str | None:
     return None
 
 
-def _count(rows: "list[asyncpg.Record]", caps: dict[int, tuple[CapRule, ...]]) -> dict[tuple[str, datetime.date], int]:
+def _count(
+    rows: "list[asyncpg.Record]", caps: dict[int, tuple[CapRule, ...]]
+) -> dict[tuple[str, datetime.date], int]:
     counted: dict[tuple[str, datetime.date], int] = {}
     for _, methodology_id, started_s, co2e_mg in rows:
         for cap in caps[methodology_id]:
@@ -254,7 +258,9 @@ async def _check_rights(driver: "asyncpg.Connection") -> str | None:
     )
     if row is None or row["rolsuper"] or row["rolcreaterole"] or row["rolbypassrls"] or row["owned"]:
         return "the role has rights of an owner"
-    for table, right in itertools.product(("entries", "audit_records", "receipts"), ("UPDATE", "DELETE", "TRUNCATE")):
+    for table, right in itertools.product(
+        ("entries", "audit_records", "receipts"), ("UPDATE", "DELETE", "TRUNCATE")
+    ):
         if await driver.fetchval("SELECT has_table_privilege(current_user, $1, $2)", table, right):
             return f"{right} on {table}"
     return None

@@ -33,7 +33,9 @@ async def acquire_receipts(
     return {row[0] for row in rows}
 
 
-async def read_receipts(driver: "asyncpg.Connection", tokens: Sequence[UUID]) -> dict[UUID, tuple[bytes, UUID, UUID]]:
+async def read_receipts(
+    driver: "asyncpg.Connection", tokens: Sequence[UUID]
+) -> dict[UUID, tuple[bytes, UUID, UUID]]:
     """Token → (MAC of the body, holder, activity) of the receipts that exist."""
     rows = await driver.fetch(
         "SELECT token, body_mac, holder_id, activity_id FROM receipts WHERE token = ANY($1::uuid[])", tokens
@@ -41,7 +43,9 @@ async def read_receipts(driver: "asyncpg.Connection", tokens: Sequence[UUID]) ->
     return {row[0]: (row[1], row[2], row[3]) for row in rows}
 
 
-async def acquire_whole(driver: "asyncpg.Connection", tokens: Sequence[UUID], activity_ids: Sequence[UUID]) -> set[UUID]:
+async def acquire_whole(
+    driver: "asyncpg.Connection", tokens: Sequence[UUID], activity_ids: Sequence[UUID]
+) -> set[UUID]:
     """Claim tokens for their whole period; answers those that were free."""
     rows = await driver.fetch(
         """
@@ -64,7 +68,9 @@ async def read_whole(driver: "asyncpg.Connection", tokens: Sequence[UUID]) -> di
     return {row[0]: row[1] for row in rows}
 
 
-async def hand_over_whole(driver: "asyncpg.Connection", tokens: Sequence[UUID], activity_ids: Sequence[UUID]) -> None:
+async def hand_over_whole(
+    driver: "asyncpg.Connection", tokens: Sequence[UUID], activity_ids: Sequence[UUID]
+) -> None:
     """Give tokens acquired in this transaction to another activity of it."""
     await driver.execute(
         """

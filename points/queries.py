@@ -14,7 +14,7 @@ from points.models import Lot
 async def expiring(session: AsyncSession, holder_id: UUID) -> Sequence[tuple[date, int]]:
     """(day, points that go then) of a holder, the next first."""
     rows = await session.exec(
-        select(Lot.expires_on, func.sum(col(Lot.remaining)))
+        select(col(Lot.expires_on), func.sum(col(Lot.remaining)))
         .where(col(Lot.holder_id) == holder_id, col(Lot.remaining) > 0)
         .group_by(col(Lot.expires_on))
         .order_by(col(Lot.expires_on))

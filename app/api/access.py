@@ -46,5 +46,3 @@ def caller(*scopes: str) -> Callable[..., Awaitable[Principal]]:
 
     dependency.__name__ = "caller_" + "_".join(scope.replace(":", "_") for scope in scopes)
     return dependency
-
-

@@ -52,7 +52,9 @@ def pointer(location: tuple[int | str, ...]) -> str:
 
 def is_malformed(error: ValidationError) -> bool:
     """Whether the body was no JSON at all."""
-    return any(detail["type"] == "json_invalid" for detail in error.errors(include_url=False, include_input=False))
+    return any(
+        detail["type"] == "json_invalid" for detail in error.errors(include_url=False, include_input=False)
+    )
 
 
 def parse(adapter: "TypeAdapter[Model]", body: bytes) -> Model:
@@ -104,7 +106,10 @@ def operation(
         status, _, english = CODES[code]
         known = responses.setdefault(
             status,
-            {"description": "", "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}},
+            {
+                "description": "",
+                "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+            },
         )
         known["description"] = (known["description"] + f"; `{code}`: {english}").removeprefix("; ")
     return {"openapi_extra": extra, "responses": responses}

@@ -28,7 +28,9 @@ MAX_KEY_LENGTH = 255
 Act = Callable[[AsyncSession], Awaitable[Any]]
 
 
-async def write(request: Request, principal: "Principal", services: "Services", body: bytes, act: Act) -> Response:
+async def write(
+    request: Request, principal: "Principal", services: "Services", body: bytes, act: Act
+) -> Response:
     """Run a write in one transaction; with an Idempotency-Key, run it once and repeat its answer.
 
     The key counts for the caller's organisation and this very address. The body is kept as a keyed MAC only.
@@ -39,12 +41,16 @@ async def write(request: Request, principal: "Principal", services: "Services", 
             content = await act(session)
         return json_response(content)
     if not 0 < len(key) <= MAX_KEY_LENGTH or not key.isascii() or not key.isprintable():
-        raise RequestError("request.invalid", Fault("", "Idempotency-Key must be 1 to 255 printable ASCII characters"))
+        raise RequestError(
+            "request.invalid", Fault("", "Idempotency-Key must be 1 to 255 printable ASCII characters")
+        )
     token, mac = _token_and_mac(services, principal.organisation_id, request, key, body)
     async with services.database.transaction() as session:
         # One caller at a time for a key; the answer is looked up by the next statement.
         await session.exec(  # type: ignore[call-overload]
-            text("SELECT pg_advisory_xact_lock(:key)").bindparams(key=int.from_bytes(token[:8], "big", signed=True))
+            text("SELECT pg_advisory_xact_lock(:key)").bindparams(
+                key=int.from_bytes(token[:8], "big", signed=True)
+            )
         )
         found = (
             await session.exec(select(IdempotentAnswer).where(col(IdempotentAnswer.token) == token))

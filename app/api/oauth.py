@@ -42,7 +42,10 @@ _FORM = {
                 "grant_type": {"const": "client_credentials"},
                 "client_id": {"type": "string", "description": "Here or by HTTP Basic"},
                 "client_secret": {"type": "string"},
-                "scope": {"type": "string", "description": "Space-separated; all of the client's where absent"},
+                "scope": {
+                    "type": "string",
+                    "description": "Space-separated; all of the client's where absent",
+                },
             },
         }
     }
@@ -54,7 +57,14 @@ _FORM = {
     response_model=TokenAnswer,
     summary="Exchange client id and secret for an access token",
     **operation(
-        media=_FORM, errors=("auth.client", "auth.grant", "auth.unknown_scope", "auth.unavailable", "request.rate_limited")
+        media=_FORM,
+        errors=(
+            "auth.client",
+            "auth.grant",
+            "auth.unknown_scope",
+            "auth.unavailable",
+            "request.rate_limited",
+        ),
     ),
 )
 async def issue_token(request: Request, services: ServicesDep) -> Response:
@@ -83,7 +93,9 @@ async def issue_token(request: Request, services: ServicesDep) -> Response:
         expires_at=int(now.timestamp()) + lifetime,
     )
     answer = TokenAnswer(
-        access_token=services.tokens.issue(principal, now), expires_in=lifetime, scope=" ".join(sorted(wanted))
+        access_token=services.tokens.issue(principal, now),
+        expires_in=lifetime,
+        scope=" ".join(sorted(wanted)),
     )
     return json_response(answer.model_dump(), headers={"Cache-Control": "no-store"})
 

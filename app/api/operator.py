@@ -65,9 +65,7 @@ class ResidentToken(BaseModel):
     "/batch",
     response_model=HolderBatchAnswer,
     summary="Onboard up to 5,000 holders with identities and consents",
-    **operation(
-        *ONBOARDERS, body=HolderBatch, examples=[_EXAMPLE], errors=("request.idempotency_conflict",)
-    ),
+    **operation(*ONBOARDERS, body=HolderBatch, examples=[_EXAMPLE], errors=("request.idempotency_conflict",)),
 )
 async def onboard_holders(
     request: Request, principal: Annotated[Principal, Depends(caller(*ONBOARDERS))], services: ServicesDep
@@ -83,7 +81,9 @@ async def onboard_holders(
         await _check_sources(session, newcomers)
         driver = await driver_of(session)
         known = await onboarding.known_tokens(driver, newcomers)
-        strangers = [n for n in newcomers if n.error is None and not any(token in known for token, _ in n.tokens)]
+        strangers = [
+            n for n in newcomers if n.error is None and not any(token in known for token, _ in n.tokens)
+        ]
         await asyncio.to_thread(onboarding.compute_person_keys, strangers, services.person_keys)
         await onboarding.onboard(driver, newcomers, lambda region: _may_write(principal, region), now)
         return {"items": [_answer(newcomer, principal) for newcomer in newcomers]}
@@ -98,7 +98,9 @@ async def onboard_holders(
     **operation(scopes.HOLDERS_READ, errors=(HolderNotFound,)),
 )
 async def read_holder(
-    holder_id: HolderId, principal: Annotated[Principal, Depends(caller(scopes.HOLDERS_READ))], services: ServicesDep
+    holder_id: HolderId,
+    principal: Annotated[Principal, Depends(caller(scopes.HOLDERS_READ))],
+    services: ServicesDep,
 ) -> Response:
     """Balances of a holder of the operator's region."""
     async with services.database.reading() as session:
@@ -113,7 +115,9 @@ async def read_holder(
     **operation(scopes.TOKENS_WRITE, errors=(HolderNotFound,)),
 )
 async def issue_resident_token(
-    holder_id: HolderId, principal: Annotated[Principal, Depends(caller(scopes.TOKENS_WRITE))], services: ServicesDep
+    holder_id: HolderId,
+    principal: Annotated[Principal, Depends(caller(scopes.TOKENS_WRITE))],
+    services: ServicesDep,
 ) -> Response:
     """Lets an app show the holder's own account. Each token is written to the audit trail."""
     now = services.intake.clock()
@@ -141,7 +145,9 @@ async def issue_resident_token(
         expires_at=int(now.timestamp()) + lifetime,
         holder_id=holder,
     )
-    answer = ResidentToken(access_token=services.tokens.issue(resident, now), expires_in=lifetime, scope=scopes.ME_READ)
+    answer = ResidentToken(
+        access_token=services.tokens.issue(resident, now), expires_in=lifetime, scope=scopes.ME_READ
+    )
     return json_response(answer.model_dump(), headers={"Cache-Control": "no-store"})
 
 
@@ -174,7 +180,9 @@ async def withdraw_consents(
         driver = await driver_of(session)
         await repository.lock_holders(driver, [holder])
         now = services.intake.clock()
-        return {"withdrawn": await repository.withdraw_consents(driver, holder, source, body.scene_group, now)}
+        return {
+            "withdrawn": await repository.withdraw_consents(driver, holder, source, body.scene_group, now)
+        }
 
     return await idempotency.write(request, principal, services, raw, act)
 
@@ -216,7 +224,7 @@ def _newcomer(holder: HolderInput, principal: Principal, now: datetime.datetime)
         elif identity.source_id is not None:
             error = error or "source_unexpected"
         identities.append((identity.scheme, identity.value, scope))
-    consents = []
+    consents: list[ConsentGrant] = []
     for consent in holder.consents:
         source = own if consent.source_id is None else parse_public_id("org", consent.source_id)
         if source is None or (own is not None and source != own):

@@ -48,7 +48,7 @@ router = APIRouter(prefix="/v1/activities", tags=["activities"])
 
 _ONE: TypeAdapter[ActivityReport] = TypeAdapter(ActivityReport)
 _MANY: TypeAdapter[list[ActivityReport]] = TypeAdapter(list[ActivityReport])
-_EXAMPLE = ActivityReport.model_config["json_schema_extra"]["examples"][0]  # type: ignore[index, call-overload]
+_EXAMPLE = ActivityReport.model_config["json_schema_extra"]["examples"][0]  # type: ignore[index]
 
 Reporter = Annotated[Principal, Depends(caller(scopes.ACTIVITIES_WRITE))]
 READERS = (scopes.ACTIVITIES_READ, scopes.OPERATOR_ACTIVITIES_READ, scopes.ME_READ)
@@ -61,7 +61,9 @@ ActivityId = Annotated[str, Path(description="`act_…`", examples=["act_01a1fc6
 class ReversalRequest(BaseModel):
     """Why an activity is reversed."""
 
-    reason: str = Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$", examples=["refunded order"])
+    reason: str = Field(
+        min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$", examples=["refunded order"]
+    )
 
 
 _REVERSAL: TypeAdapter[ReversalRequest] = TypeAdapter(ReversalRequest)
@@ -145,7 +147,12 @@ async def report(request: Request, principal: Reporter, services: ServicesDep) -
                 },
                 "example": [_EXAMPLE],
             },
-            NDJSON: {"schema": {"type": "string", "description": "One report a line; the answer has one outcome a line"}},
+            NDJSON: {
+                "schema": {
+                    "type": "string",
+                    "description": "One report a line; the answer has one outcome a line",
+                }
+            },
         },
         errors=(StorageUnavailable,),
     ),
@@ -208,7 +215,9 @@ def _event_id(body: bytes) -> str | None:
 async def _report_items(services: Services, source_id: UUID, items: Sequence[Item]) -> list[dict[str, Any]]:
     now = services.intake.clock()
     prepare = services.preparer.prepare
-    batch: list[Prepared] = [prepare(item, source_id, now) for item in items if isinstance(item, ActivityReport)]
+    batch: list[Prepared] = [
+        prepare(item, source_id, now) for item in items if isinstance(item, ActivityReport)
+    ]
     results = iter(await services.intake.report_batch(batch) if batch else ())
     answers = []
     for item in items:
@@ -284,7 +293,9 @@ async def reverse_activity(
 
     async def act(session: Any) -> Any:
         activity = await queries.visible_activity(session, principal, _activity_id(activity_id))
-        await reversal.reverse(session, services.preparer.rules, activity, principal, body.reason, services.intake.clock())
+        await reversal.reverse(
+            session, services.preparer.rules, activity, principal, body.reason, services.intake.clock()
+        )
         return queries.view(activity).model_dump(mode="json")
 
     return await idempotency.write(request, principal, services, raw, act)

@@ -61,7 +61,9 @@ async def list_methodologies(
     services: ServicesDep,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: Annotated[str | None, Query(description="`next_cursor` of the page before")] = None,
-    region: Annotated[str | None, Query(pattern=r"^[1-9][0-9]{5}$", description="Exactly this region")] = None,
+    region: Annotated[
+        str | None, Query(pattern=r"^[1-9][0-9]{5}$", description="Exactly this region")
+    ] = None,
     scene: Annotated[str | None, Query(max_length=60)] = None,
 ) -> Response:
     """What counts where, and whether it may be issued."""
@@ -130,7 +132,8 @@ async def readyz(services: ServicesDep) -> Response:
         redis = "away"
     ready = database == "ok"
     return json_response(
-        {"status": "ok" if ready else "unavailable", "database": database, "redis": redis}, 200 if ready else 503
+        {"status": "ok" if ready else "unavailable", "database": database, "redis": redis},
+        200 if ready else 503,
     )
 
 

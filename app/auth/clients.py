@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from accounts.ids import uuid7
+from accounts.ids import public_id, uuid7
 from app.auth import repository
 from app.auth.models import Client, Organisation, OrganisationKind
 from app.auth.scopes import ALLOWED
@@ -30,7 +30,7 @@ class NewClient:
 
     client_id: str
     secret: str
-    organisation: Organisation
+    organisation_id: str
     scopes: tuple[str, ...]
 
 
@@ -48,7 +48,9 @@ async def create_client(
     """
     chosen = ALLOWED[kind] if scopes is None else scopes
     if unknown := sorted(set(chosen) - set(ALLOWED[kind])):
-        raise ValueError(f"a {kind.value} cannot hold {', '.join(unknown)}; it may hold {', '.join(ALLOWED[kind])}")
+        raise ValueError(
+            f"a {kind.value} cannot hold {', '.join(unknown)}; it may hold {', '.join(ALLOWED[kind])}"
+        )
     organisation = await repository.find_organisation(session, kind.value, name, region)
     if organisation is None:
         organisation = Organisation(id=uuid7(now), kind=kind.value, name=name, region=region, created_at=now)
@@ -65,7 +67,7 @@ async def create_client(
         )
     )
     await session.flush()
-    return NewClient(client_id, secret, organisation, tuple(chosen))
+    return NewClient(client_id, secret, public_id("org", organisation.id), tuple(chosen))
 
 
 async def authenticate(session: "AsyncSession", client_id: str, secret: str) -> tuple[Client, Organisation]:

@@ -38,7 +38,9 @@ class KeyRing:
     """The keys of one process; refreshed from the database, so that all processes sign and verify alike."""
 
     def __init__(self, encryption_key: bytes) -> None:
-        self._cipher = AESGCM(hashlib.blake2b(encryption_key, person=b"tph signing key", digest_size=32).digest())
+        self._cipher = AESGCM(
+            hashlib.blake2b(encryption_key, person=b"tph signing key", digest_size=32).digest()
+        )
         self._keys: dict[str, Key] = {}
 
     def find(self, kid: str, now: datetime.datetime) -> Key | None:

@@ -10,7 +10,9 @@ def covers(region: str, other: str) -> bool:
     """Whether a region is another or has it as a part: the nation, a province (`440000`), a city (`440300`)."""
     if region == NATION:
         return True
-    return other.startswith(region[:2] if region.endswith("0000") else region[:4] if region.endswith("00") else region)
+    return other.startswith(
+        region[:2] if region.endswith("0000") else region[:4] if region.endswith("00") else region
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,9 @@ async def existing_platforms(session: AsyncSession, ids: set[UUID]) -> set[UUID]
 
 async def disabled_count(session: AsyncSession) -> int:
     """How many clients are disabled: where it grew, cached tokens are to be forgotten."""
-    rows = await session.exec(select(func.count()).select_from(Client).where(col(Client.disabled_at).is_not(None)))
+    rows = await session.exec(
+        select(func.count()).select_from(Client).where(col(Client.disabled_at).is_not(None))
+    )
     return rows.one()
 
 

@@ -31,7 +31,9 @@ class Tokens:
         claims = {
             "iss": ISSUER,
             "aud": AUDIENCE,
-            "sub": principal.client_id if principal.holder_id is None else public_id("hld", principal.holder_id),
+            "sub": principal.client_id
+            if principal.holder_id is None
+            else public_id("hld", principal.holder_id),
             "client_id": principal.client_id,
             "org": public_id("org", principal.organisation_id),
             "name": principal.name,

@@ -90,7 +90,9 @@ def decide(candidates: list[Candidate], state: State) -> None:
             candidate.reason = "cap_reached"
             continue
         _take(candidate, state, credited)
-        candidate.points = prepared.programme.points(prepared.scene, prepared.inputs, credited, prepared.full_mg)
+        candidate.points = prepared.programme.points(
+            prepared.scene, prepared.inputs, credited, prepared.full_mg
+        )
 
 
 def _claimed(candidate: Candidate, state: State) -> bool:

@@ -37,8 +37,12 @@ class ActivityExplanation(BaseModel):
 
     activity: ActivityView
     methodology: UsedMethodology
-    regions_asked: list[str] = Field(description="City, province, nation: the first with a text in force counts")
-    calculation: dict[str, Any] | None = Field(description="Formula, parameters with sources, steps, rounding")
+    regions_asked: list[str] = Field(
+        description="City, province, nation: the first with a text in force counts"
+    )
+    calculation: dict[str, Any] | None = Field(
+        description="Formula, parameters with sources, steps, rounding"
+    )
     refused: str | None = Field(description="Where nothing was computed: why")
     full_co2e_g: str = Field(description="Before caps")
     credited_co2e_g: str

@@ -8,7 +8,7 @@ import asyncio
 import datetime
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
 import structlog
@@ -63,7 +63,7 @@ class Intake:
         self._group_max = group_max
         self._queue: deque[Waiting] = deque()
         self._draining = 0
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
 
     async def report(self, prepared: "Prepared") -> Result:
         """Commit one report together with those that wait at the same time.
@@ -84,7 +84,10 @@ class Intake:
 
         Runs to its end even where the caller goes away: what was sent is either stored or not, never unknown.
         """
-        return await asyncio.shield(self._batch(batch))
+        task = asyncio.create_task(self._batch(batch))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return await asyncio.shield(task)
 
     async def close(self) -> None:
         """Wait for what is being committed."""
@@ -117,7 +120,7 @@ class Intake:
             answers = await self._commit([prepared for prepared, _ in group])
         except StorageUnavailable as away:
             error = away
-        except Exception as unexpected:  # noqa: BLE001 - a caller that waits must never be forgotten
+        except Exception as unexpected:
             log.exception("group commit failed", items=len(group))
             error = unexpected
         finally:
@@ -133,16 +136,17 @@ class Intake:
     async def _commit(self, batch: Sequence["Prepared"]) -> list[Result | Unprocessable]:
         try:
             return list(await self._attempt(batch))
+        except (ValueError, OverflowError) as refused:
+            # The driver's own, while it encodes a value: its DataError is both this and an InterfaceError.
+            if len(batch) == 1:
+                log.warning("report refused by the driver", error=type(refused).__name__)
+                return [Unprocessable()]
         except _AWAY as away:
             log.warning("database away", error=type(away).__name__)
             raise StorageUnavailable from away
         except asyncpg.PostgresError as refused:
             if len(batch) == 1:
                 log.warning("report refused by the database", error=type(refused).__name__)
-                return [Unprocessable()]
-        except (ValueError, OverflowError) as refused:  # raised by the driver while it encodes a value
-            if len(batch) == 1:
-                log.warning("report refused by the driver", error=type(refused).__name__)
                 return [Unprocessable()]
         half = len(batch) // 2
         return await self._commit(batch[:half]) + await self._commit(batch[half:])

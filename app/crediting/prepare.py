@@ -172,7 +172,9 @@ class Preparer:
             if _missing(claim, p):
                 continue
             parts = claim.parts
-            number = next((p.numbers[name] for name in ("order_no", "bill_no", "asset_id") if name in parts), "")
+            number = next(
+                (p.numbers[name] for name in ("order_no", "bill_no", "asset_id") if name in parts), ""
+            )
             if claim.period == "act":
                 subject = person_key if "person" in parts else number.encode()
                 start, end = trimmed(p.started_s, p.ended_s)

@@ -51,7 +51,10 @@ async def read_outcomes(
 
 
 async def read_caps(
-    driver: "asyncpg.Connection", holder_ids: Sequence[UUID], rules: Sequence[str], windows: Sequence[datetime.date]
+    driver: "asyncpg.Connection",
+    holder_ids: Sequence[UUID],
+    rules: Sequence[str],
+    windows: Sequence[datetime.date],
 ) -> dict[tuple[UUID, str, datetime.date], int]:
     """(holder, rule, window) → used, of windows whose holder is locked."""
     rows = await driver.fetch(
@@ -104,7 +107,9 @@ async def return_headroom(
 
 
 async def know_methodologies(
-    driver: "asyncpg.Connection", rows: Sequence[tuple[str, str, str, str, str, str, bool]], now: datetime.datetime
+    driver: "asyncpg.Connection",
+    rows: Sequence[tuple[str, str, str, str, str, str, bool]],
+    now: datetime.datetime,
 ) -> dict[str, int]:
     """Record versions (region, scene, code, version, hash, content, issuable); answers content hash → id."""
     await driver.execute(

@@ -94,10 +94,16 @@ async def reverse(
     activity.reversed_at = now
 
 
-async def _take_back_points(driver: ledger.Driver, rules: "Rules", activity: Activity, entries: list[ledger.Row]) -> None:
-    asset_id = next(entry["asset_id"] for entry in entries if entry["amount"] == activity.points and entry["points"])
+async def _take_back_points(
+    driver: ledger.Driver, rules: "Rules", activity: Activity, entries: list[ledger.Row]
+) -> None:
+    asset_id = next(
+        entry["asset_id"] for entry in entries if entry["amount"] == activity.points and entry["points"]
+    )
     day = day_of((activity.started_at - EPOCH) // SECOND)
-    expires_on = rules.programme(activity.region, day).expires_on(booked_at(activity).astimezone(LOCAL).date())
+    expires_on = rules.programme(activity.region, day).expires_on(
+        booked_at(activity).astimezone(LOCAL).date()
+    )
     if not await lots.take_back(driver, activity.holder_id, asset_id, expires_on, activity.points):
         raise PointsSpent
 

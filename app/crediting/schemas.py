@@ -17,7 +17,6 @@ Scheme = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 Moment = Annotated[AwareDatetime, Field(strict=True, description="RFC 3339 with offset")]
 
 
-
 class Subject(BaseModel):
     """Whose act it is, by an identifier that the source knows. Hashed on arrival; never stored or logged."""
 
@@ -57,7 +56,9 @@ class ActivityReport(BaseModel):
         },
     )
 
-    event_id: Text = Field(description="The source's own id of this report; the same id again is the same act")
+    event_id: Text = Field(
+        description="The source's own id of this report; the same id again is the same act"
+    )
     scene: SceneName
     region: Region = Field(description="GB/T 2260 code of where the act happened")
     subject: Subject
@@ -119,7 +120,9 @@ class ActivityOutcome(BaseModel):
     activity_id: str | None = Field(default=None, description="Null where nothing was kept")
     co2e_g: str = Field(default="0", description="Grams, decimal", examples=["467"])
     points: int = 0
-    winner_id: str | None = Field(default=None, description="Of a duplicate: the activity that holds the claim")
+    winner_id: str | None = Field(
+        default=None, description="Of a duplicate: the activity that holds the claim"
+    )
     reversed_at: dt.datetime | None = None
     replayed: bool = Field(default=False, description="The same report had been answered before")
     errors: list[FieldError] = []

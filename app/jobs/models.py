@@ -14,5 +14,7 @@ class Job(SQLModel, table=True):
 
     name: str = Field(primary_key=True)
     next_run_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
-    last_run_at: datetime | None = Field(default=None, sa_column=Column(DateTime(timezone=True), nullable=True))
+    last_run_at: datetime | None = Field(
+        default=None, sa_column=Column(DateTime(timezone=True), nullable=True)
+    )
     last_error: str = ""

@@ -36,7 +36,9 @@ class Recurring:
 class Runner:
     """Looks for due jobs and runs them, each in one transaction with its lease."""
 
-    def __init__(self, database: "Database", clock: Callable[[], datetime.datetime], jobs: list[Recurring]) -> None:
+    def __init__(
+        self, database: "Database", clock: Callable[[], datetime.datetime], jobs: list[Recurring]
+    ) -> None:
         self._database = database
         self._clock = clock
         self._jobs = {job.name: job for job in jobs}
@@ -48,7 +50,9 @@ class Runner:
             known = set((await session.exec(select(Job.name))).all())
             for name in self._jobs.keys() - known:
                 session.add(Job(name=name, next_run_at=self._clock()))
-        self._scheduler.add_job(self.run_due, "interval", seconds=LOOK_EVERY_S, max_instances=1, coalesce=True)
+        self._scheduler.add_job(
+            self.run_due, "interval", seconds=LOOK_EVERY_S, max_instances=1, coalesce=True
+        )
         self._scheduler.start()
 
     def stop(self) -> None:

@@ -21,13 +21,15 @@ KEPT_ANSWERS = datetime.timedelta(days=8)
 async def make_partitions(session: AsyncSession, now: datetime.datetime) -> None:
     """Make the months ahead, so that no act meets a table without its partition."""
     await session.exec(  # type: ignore[call-overload]
-        text("SELECT tanpuhui_make_partitions(:month, :months)").bindparams(month=now.date(), months=MONTHS_AHEAD)
+        text("SELECT tanpuhui_make_partitions(:month, :months)").bindparams(
+            month=now.date(), months=MONTHS_AHEAD
+        )
     )
 
 
 async def forget_answers(session: AsyncSession, now: datetime.datetime) -> None:
     """Drop answers that no retry can ask for any more."""
-    await session.exec(  # type: ignore[call-overload]
+    await session.exec(
         delete(IdempotentAnswer).where(col(IdempotentAnswer.created_at) < now - KEPT_ANSWERS)
     )
 

@@ -21,7 +21,7 @@ _DELIMITERS = ",\t;|"
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
-class FileRefused(Exception):  # noqa: N818 - says what happened, as all errors here
+class FileRefused(Exception):
     """A file that is not of the format at all; `code` is stable, the text tells a person what to do."""
 
     def __init__(self, code: str, text: str) -> None:
@@ -37,7 +37,7 @@ class BadRow:
     reason: str
 
 
-class RowRefused(Exception):  # noqa: N818
+class RowRefused(Exception):
     """Raised while one row is read; its reader turns it into a `BadRow`."""
 
     def __init__(self, reason: str) -> None:
@@ -104,12 +104,12 @@ class Reader(Protocol):
 
 
 def identity(*parts: str) -> str:
-    """Return 12 characters that tell acts of different files apart which carry the same number.
+    """Return 16 characters that tell acts of different files apart which carry the same number.
 
     Made of what the source says of the act and not of the file's name or place: the same trip in a longer
     extract stays the same act.
     """
-    digest = hashlib.blake2b(digest_size=6)
+    digest = hashlib.blake2b(digest_size=8)
     for part in parts:
         digest.update(f"{len(part)}:{part}".encode("utf-8", "surrogatepass"))
     return digest.hexdigest()
@@ -223,8 +223,11 @@ def _encoding(path: Path) -> str:
         head = file.read(_SNIFF_BYTES)
     if head.startswith(_UTF16_MARKS):
         return "utf-16"
+    lines = head.splitlines()
+    if len(head) == _SNIFF_BYTES and len(lines) > 1:
+        lines.pop()  # cut off in its middle
     utf8 = gb18030 = 0
-    for line in head.splitlines()[:-1] or [head]:
+    for line in lines:
         if not line.isascii():
             utf8 += _is(line, "utf-8")
             gb18030 += _is(line, "gb18030")

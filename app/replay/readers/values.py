@@ -10,12 +10,13 @@ _EMPTY = frozenset(("", "na", "n/a", "nan", "null", "none", "\\n", "-"))
 # Bounded on purpose: a Decimal such as 1E+3000000 would stop a core for minutes.
 _NUMBER = re.compile(r"([+-]?)([0-9]{1,15})(?:\.([0-9]{0,40}))?(?:[eE]([+-]?[0-9]{1,2}))?")
 _TIME = re.compile(
-    r"([0-9]{4})[-/.]([0-9]{1,2})[-/.]([0-9]{1,2})[ T]+([0-9]{1,2}):([0-9]{2})(?::([0-9]{2})(?:\.[0-9]{1,9})?)?"
+    r"([0-9]{4})[-/.]([0-9]{1,2})[-/.]([0-9]{1,2})[ T]+"
+    r"([0-9]{1,2}):([0-9]{2})(?::([0-9]{2})(?:\.[0-9]{1,9})?)?"
     r"\s*(?:(Z)|([+-])([0-9]{2}):?([0-9]{2}))?"
 )
 _MAX_ID = 60
-_EARLIEST_YEAR = 1992
-_LATEST_YEAR = 2199
+EARLIEST_YEAR = 1992
+LATEST_YEAR = 2199
 
 
 def given(row: Row, name: str) -> str:
@@ -61,11 +62,11 @@ def moment(row: Row, name: str, *, century: int = 0) -> dt.datetime:
     year, month, day, hour, minute, second = (int(part or 0) for part in match.groups()[:6])
     if year < 100:  # noqa: PLR2004 - two digits
         year += century
-    if not _EARLIEST_YEAR <= year <= _LATEST_YEAR:
+    if not EARLIEST_YEAR <= year <= LATEST_YEAR:
         raise RowRefused(f"out_of_range_{name}")
     zone = SHANGHAI
     if match[7]:
-        zone = dt.timezone.utc
+        zone = dt.UTC
     elif match[8]:
         offset = dt.timedelta(hours=int(match[9]), minutes=int(match[10]))
         if offset >= dt.timedelta(hours=24):
@@ -78,7 +79,7 @@ def moment(row: Row, name: str, *, century: int = 0) -> dt.datetime:
 
 
 def place(row: Row, lng: str, lat: str) -> tuple[float, float] | None:
-    """Return (lng, lat), or `None` where either is missing; only checked against the distance, then dropped."""
+    """Return (lng, lat), or `None` where either is missing; the service checks and drops it."""
     east, north = row[lng], row[lat]
     if east.casefold() in _EMPTY or north.casefold() in _EMPTY:
         return None
