@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -19,6 +20,8 @@ from app.migrate import migrate
 from app.wiring import Services, services, utc_now
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
+
     from app.embedded.stack import Stack
     from app.settings import Settings
 
@@ -28,15 +31,30 @@ KEEP_ALIVE_S = 75
 GRACE_S = 15
 
 
-class SchemaError(Exception):
-    """The schema cannot be brought up to date with the rights at hand."""
+class StartError(Exception):
+    """The service cannot start: the schema cannot be brought up to date, or the port is taken."""
+
+
+def listen(settings: "Settings") -> socket.socket:
+    """The socket that the service accepts connections on."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        listener.close()
+        raise StartError(
+            f"cannot listen on {settings.host}:{settings.port}: {error.strerror}; choose another with --port"
+        ) from None
+    return listener
 
 
 async def prepare_schema(stack: "Stack") -> str:
     """Migrate as the owner; answers the revision. Where no owner is known, an operator runs `tanpuhui migrate`."""
     role = make_url(stack.database_url).username or ""
     if stack.owner_database_url is None:
-        raise SchemaError("set TANPUHUI_MIGRATION_DATABASE_URL to the role that owns the tables")
+        raise StartError("set TANPUHUI_MIGRATION_DATABASE_URL to the role that owns the tables")
     return await migrate(stack.owner_database_url, role)
 
 
@@ -89,37 +107,43 @@ async def running(settings: "Settings", stack: "Stack") -> AsyncIterator[Service
 async def serve(
     settings: "Settings",
     stack: "Stack",
-    on_ready: Callable[[str], None] | None = None,
-    *,
-    until: asyncio.Event | None = None,
+    on_ready: Callable[[str], None],
+    until: asyncio.Event,
 ) -> None:
-    """Serve until a signal ends it, or the event where one is given and signals are the caller's own.
+    """Serve until the event is set; `on_ready` gets the base URL once connections are accepted.
 
-    `on_ready` gets the base URL once connections are accepted.
+    Requests under way are finished first.
     """
-    async with running(settings, stack) as current:
-        config = uvicorn.Config(
-            create_app(current),
-            host=settings.host,
-            port=settings.port,
-            http="httptools",
-            ws="none",
-            lifespan="off",
-            access_log=False,
-            log_config=None,
-            server_header=False,
-            timeout_keep_alive=KEEP_ALIVE_S,
-            timeout_graceful_shutdown=GRACE_S,
-        )
-        server = uvicorn.Server(config)
-        # `serve` takes over the process's signals; `_serve` does not.
-        task = asyncio.create_task(server.serve() if until is None else server._serve())  # noqa: SLF001
-        while not server.started and not task.done():
-            await asyncio.sleep(0.02)
-        if server.started and on_ready is not None:
-            port = server.servers[0].sockets[0].getsockname()[1]
-            on_ready(f"http://{settings.host}:{port}")
-        if until is not None:
-            await until.wait()
-            server.should_exit = True
-        await task
+    with listen(settings) as listener:
+        async with running(settings, stack) as current:
+            await _serve_on(listener, create_app(current), on_ready, until)
+
+
+async def _serve_on(
+    listener: socket.socket,
+    app: "FastAPI",
+    on_ready: Callable[[str], None],
+    until: asyncio.Event,
+) -> None:
+    config = uvicorn.Config(
+        app,
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=GRACE_S,
+    )
+    server = uvicorn.Server(config)
+    # `serve` would take over the process's signals and raise them again before our own servers are stopped.
+    task = asyncio.create_task(server._serve([listener]))  # noqa: SLF001
+    while not server.started and not task.done():  # noqa: ASYNC110 - uvicorn offers no event
+        await asyncio.sleep(0.02)
+    if server.started:
+        host, port = listener.getsockname()[:2]
+        on_ready(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
+        await until.wait()
+        server.should_exit = True
+    await task

@@ -111,7 +111,7 @@ async def base_url(settings: Settings, stack: Stack, database_urls: tuple[str, s
     own = Stack(database_urls[0], database_urls[1], stack.redis_url, stack.postgres, stack.valkey)
     ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     stopping = asyncio.Event()
-    task = asyncio.create_task(serve(settings, own, ready.set_result, until=stopping))
+    task = asyncio.create_task(serve(settings, own, ready.set_result, stopping))
     await asyncio.wait({task, ready}, return_when=asyncio.FIRST_COMPLETED)
     if task.done():
         task.result()

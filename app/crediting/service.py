@@ -47,7 +47,8 @@ class Result:
 
 
 NO_CONSENT = Result(Outcome.REJECTED, "no_consent")
-NO_METHODOLOGY = Result(Outcome.REJECTED, "no_methodology")
+MENDABLE = {reason: Result(Outcome.REJECTED, reason) for reason in ("no_methodology", "in_future")}
+"""Refusals that leave no receipt beside `no_consent`: the same report may come again and be credited."""
 CONFLICT = Result(Outcome.REJECTED, "event_id_conflict")
 
 
@@ -143,7 +144,7 @@ async def _eligible(
     driver: "asyncpg.Connection", batch: Sequence["Prepared"], *, patient: bool
 ) -> tuple[Eligible, set[int]]:
     """Lock the holders; answers who may be credited, and which reports are of holders that are busy."""
-    tokens = {p.identity_token for p in batch if p.identity_token is not None and p.rule is not None}
+    tokens = {p.identity_token for p in batch if p.identity_token is not None and p.refusal not in MENDABLE}
     people = await ledger.resolve(driver, list(tokens)) if tokens else {}
     if not people:
         return {}, set()
@@ -160,7 +161,7 @@ async def _eligible(
     busy: set[int] = set()
     for index, p in enumerate(batch):
         person = people.get(p.identity_token) if p.identity_token is not None else None
-        if person is None or p.rule is None:
+        if person is None or p.rule is None or p.refusal in MENDABLE:
             continue
         holder_id = person[0]
         status = statuses.get(holder_id)
@@ -230,7 +231,7 @@ async def _answer_known(
         prepared = batch[index]
         receipt = receipts.get(prepared.receipt_token)
         if receipt is None:
-            results[index] = NO_METHODOLOGY if prepared.rule is None else NO_CONSENT
+            results[index] = MENDABLE.get(prepared.refusal or "", NO_CONSENT)
         elif not hmac.compare_digest(receipt[0], prepared.mac):
             results[index] = CONFLICT
         elif (row := known.get(receipt[2])) is not None:

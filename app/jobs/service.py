@@ -29,9 +29,7 @@ async def make_partitions(session: AsyncSession, now: datetime.datetime) -> None
 
 async def forget_answers(session: AsyncSession, now: datetime.datetime) -> None:
     """Drop answers that no retry can ask for any more."""
-    await session.exec(
-        delete(IdempotentAnswer).where(col(IdempotentAnswer.created_at) < now - KEPT_ANSWERS)
-    )
+    await session.exec(delete(IdempotentAnswer).where(col(IdempotentAnswer.created_at) < now - KEPT_ANSWERS))
 
 
 def recurring(services: "Services") -> list[Recurring]:

@@ -1,0 +1,61 @@
+"""`clients create`."""
+
+from typing import Annotated
+
+import typer
+
+from app.auth.clients import NewClient, create_client
+from app.auth.models import OrganisationKind
+from app.commands.common import NATION, JsonFlag, bring_up_schema, console, errors, print_json, run, stack_of
+from app.database import Database, engine_for
+from app.embedded.stack import Stack
+from app.settings import load_settings
+from app.wiring import utc_now
+
+REGION_DIGITS = 6
+
+
+def create_command(
+    kind: Annotated[OrganisationKind, typer.Option(help="Whom the client speaks for.")],
+    name: Annotated[str, typer.Option(help="Name of the organisation; made where it is new.")],
+    region: Annotated[
+        str, typer.Option(help="GB/T 2260 code; for an operator, where its rights end.")
+    ] = NATION,
+    scopes: Annotated[
+        str | None, typer.Option(help="Comma-separated; all that the kind may hold where absent.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Register a client; prints its id and secret once."""
+    if len(region) != REGION_DIGITS or not region.isascii() or not region.isdigit():
+        raise typer.BadParameter("a region is a six-digit GB/T 2260 code", param_hint="--region")
+    chosen = None if scopes is None else tuple(scope.strip() for scope in scopes.split(",") if scope.strip())
+    settings = load_settings()
+
+    async def work(stack: Stack) -> NewClient:
+        await bring_up_schema(stack)
+        database = Database(engine_for(stack.database_url, pool_size=1))
+        try:
+            async with database.transaction() as session:
+                return await create_client(session, kind, name, region, chosen, utc_now())
+        finally:
+            await database.close()
+
+    with stack_of(settings, quiet=as_json) as stack:
+        try:
+            made = run(work(stack))
+        except ValueError as error:
+            raise typer.BadParameter(str(error), param_hint="--scopes") from None
+    shown = {
+        "client_id": made.client_id,
+        "client_secret": made.secret,
+        "organisation_id": made.organisation_id,
+        "scopes": list(made.scopes),
+    }
+    if as_json:
+        print_json(shown)
+        return
+    for label, value in shown.items():
+        text = " ".join(value) if isinstance(value, list) else value
+        console.print(f"{label.replace('_', ' '):17}{text}", highlight=False, soft_wrap=True)
+    errors.print("The secret is shown this once and kept as a hash only.")
