@@ -61,13 +61,16 @@ def hash_identities(newcomers: Iterable[Newcomer], hasher: "IdentityHasher") -> 
 
 
 def compute_person_keys(newcomers: Iterable[Newcomer], keys: "PersonKeys") -> None:
-    """Compute the person keys: about 50 µs each, so not on the event loop."""
+    """Compute the person keys: about 50 µs each, so not on the event loop, and once for each identifier."""
+    computed: dict[tuple[str, str, str], bytes] = {}
     for newcomer in newcomers:
         strongest = min(
             newcomer.identities,
             key=lambda identity: STRENGTH.index(identity[0]) if identity[0] in STRENGTH else len(STRENGTH),
         )
-        newcomer.person_key = keys.person_key(*strongest)
+        if strongest not in computed:
+            computed[strongest] = keys.person_key(*strongest)
+        newcomer.person_key = computed[strongest]
 
 
 async def known_tokens(driver: "Driver", newcomers: Sequence[Newcomer]) -> set[UUID]:

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from struct import Struct
 from typing import TYPE_CHECKING, TypeAlias
 from uuid import UUID
 
 from accounts.ids import moment_ms
 from accounts.models import HolderStatus
+from dedup.binary_copy import copy_rows, micros
 
 if TYPE_CHECKING:
     import asyncpg
@@ -48,45 +50,60 @@ async def lock_holders(
     return {row[0]: row[1] for row in rows}
 
 
-async def read_consents(
-    driver: "asyncpg.Connection", holder_ids: Sequence[UUID], source_ids: Sequence[UUID]
-) -> list[tuple[UUID, UUID, str, datetime]]:
-    """(holder, source, scene group, granted at) of the consents that are not withdrawn, for pairs.
+MOVEMENT = "movement"
+"""Movement data is consented to on its own, beside the scene group."""
 
+
+async def consented(
+    driver: "asyncpg.Connection",
+    holder_ids: Sequence[UUID],
+    source_ids: Sequence[UUID],
+    scene_groups: Sequence[str],
+    at: Sequence[datetime],
+) -> list[tuple[int, bool]]:
+    """Live consents that are old enough for the asked (holder, source, scene group, moment).
+
+    Each as the place (from 1) of what was asked, and whether it is the consent to movement data, not to the group.
     Read after the holders' locks are held, which a withdrawal takes as well: what it commits first counts, whatever
     the clocks say.
     """
     rows = await driver.fetch(
-        """
-        SELECT c.holder_id, c.source_id, c.scene_group, c.granted_at
-        FROM unnest($1::uuid[], $2::uuid[]) AS p (holder, source)
-        JOIN consents c ON c.holder_id = p.holder AND c.source_id = p.source
-        WHERE c.withdrawn_at IS NULL
+        f"""
+        SELECT k.n, c.scene_group = '{MOVEMENT}'
+        FROM unnest($1::uuid[], $2::uuid[], $3::varchar[], $4::timestamptz[])
+            WITH ORDINALITY AS k (holder, source, scene_group, at, n)
+        JOIN consents c ON c.holder_id = k.holder AND c.source_id = k.source
+        WHERE c.scene_group IN (k.scene_group, '{MOVEMENT}') AND c.granted_at <= k.at AND c.withdrawn_at IS NULL
         """,
         holder_ids,
         source_ids,
+        scene_groups,
+        at,
     )
-    return [(row[0], row[1], row[2], row[3]) for row in rows]
+    return [(row[0], row[1]) for row in rows]
 
 
-EntryRow = tuple[UUID, UUID, UUID, int, int, int, int, int, datetime]
+EntryRow = tuple[UUID, UUID, UUID, int, int, int, int, int]
+"""(holder, id, activity, asset, kind, debit, credit, amount)."""
+
+_ENTRY = Struct(">h i16s i16s i16s ii ih ih ih iq iq")
 
 
-async def write_entries(driver: "asyncpg.Connection", rows: Sequence[EntryRow]) -> None:
-    """Append (holder, id, activity, asset, kind, debit, credit, amount, booked at)."""
-    await driver.copy_records_to_table(
+async def write_entries(driver: "asyncpg.Connection", rows: Sequence[EntryRow], booked_at: datetime) -> None:
+    """Append entries that are booked at one moment."""
+    booked_us = micros(int(booked_at.timestamp())) + booked_at.microsecond
+    await copy_rows(
+        driver,
         "entries",
-        records=rows,
-        columns=[
-            "holder_id",
-            "id",
-            "activity_id",
-            "asset_id",
-            "kind",
-            "debit",
-            "credit",
-            "amount",
-            "booked_at",
+        ("holder_id", "id", "activity_id", "asset_id", "kind", "debit", "credit", "amount", "booked_at"),
+        [
+            _ENTRY.pack(
+                9,
+                *(16, holder_id.bytes, 16, entry_id.bytes, 16, activity_id.bytes),
+                *(4, asset_id, 2, kind, 2, debit, 2, credit),
+                *(8, amount, 8, booked_us),
+            )
+            for holder_id, entry_id, activity_id, asset_id, kind, debit, credit, amount in rows
         ],
     )
 

@@ -3,9 +3,12 @@
 import time
 from typing import TYPE_CHECKING, Any
 
+import asyncpg
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
@@ -13,6 +16,7 @@ from accounts.errors import DomainError, Fault
 from app import metrics
 from app.api import me, oauth, operator, platforms, public
 from app.api.http import pointer
+from app.crediting.errors import StorageUnavailable
 from app.openapi import document
 from app.problems import RequestError, problem_response
 
@@ -23,6 +27,15 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 HTTP_CODES = {404: "request.not_found", 405: "request.method", 413: "request.too_large"}
+AWAY = (
+    DBAPIError,
+    PoolTimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InterfaceError,
+    OSError,
+)
+"""What it looks like where the database cannot be reached, is ending, or has no connection left."""
 
 
 class Observed:
@@ -83,7 +96,7 @@ async def _on_domain_error(request: Request, error: Exception) -> Response:
     if (
         isinstance(error, DomainError)
         and error.code.startswith("auth.")
-        and request.url.path == "/oauth/token"
+        and request.scope["path"] == "/oauth/token"
     ):
         # RFC 6749, section 5.2, wants its own word beside ours.
         extra["error"] = {
@@ -92,31 +105,44 @@ async def _on_domain_error(request: Request, error: Exception) -> Response:
             "auth.unknown_scope": "invalid_scope",
         }.get(error.code, "invalid_request")
     assert isinstance(error, DomainError)  # noqa: S101 - registered for nothing else
-    return problem_response(error, request.url.path, request.headers, **extra)
+    return problem_response(error, request.scope["path"], request.headers, **extra)
 
 
 async def _on_invalid_request(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for nothing else
     faults = [Fault(pointer(detail["loc"][1:]), detail["msg"]) for detail in error.errors()]
-    return problem_response(RequestError("request.invalid", *faults), request.url.path, request.headers)
+    return problem_response(RequestError("request.invalid", *faults), request.scope["path"], request.headers)
 
 
 async def _on_http_exception(request: Request, error: Exception) -> Response:
-    status = getattr(error, "status_code", 500)
-    return problem_response(
-        RequestError(HTTP_CODES.get(status, "request.malformed")), request.url.path, request.headers
-    )
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for nothing else
+    refused = RequestError(HTTP_CODES.get(error.status_code, "request.malformed"))
+    answer = problem_response(refused, request.scope["path"], request.headers)
+    if allow := (error.headers or {}).get("Allow"):
+        answer.headers["Allow"] = allow
+    return answer
+
+
+async def _on_storage_error(request: Request, error: Exception) -> Response:
+    if isinstance(error, DBAPIError) and isinstance(error, (DataError, IntegrityError, ProgrammingError)):
+        raise error
+    log.warning("database away", error=type(error).__name__, path=_route(request.scope))
+    return problem_response(StorageUnavailable(), request.scope["path"], request.headers)
 
 
 def create_app(services: "Services | None" = None) -> FastAPI:
     """The application; without services it can only tell its document."""
-    app = FastAPI(title="Tanpuhui 碳普惠", version="1", docs_url="/docs", redoc_url=None)
+    app = FastAPI(
+        title="Tanpuhui 碳普惠", version="1", docs_url="/docs", redoc_url=None, redirect_slashes=False
+    )
     app.state.services = services
     for router in (oauth.router, platforms.router, operator.router, me.router, public.router):
         app.include_router(router)
     app.add_exception_handler(DomainError, _on_domain_error)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(HTTPException, _on_http_exception)
+    for away in AWAY:
+        app.add_exception_handler(away, _on_storage_error)
     app.add_middleware(Observed)
     app.openapi = lambda: document(app)  # type: ignore[method-assign]
     return app

@@ -9,6 +9,7 @@ import sys
 import structlog
 import typer
 
+from app.commands.bench import bench_command
 from app.commands.clients import create_command
 from app.commands.common import CommandError, errors
 from app.commands.replays import demo_command, replay_command
@@ -35,6 +36,7 @@ app.command("show")(show_command)
 app.command("migrate")(migrate_command)
 app.command("verify")(verify_command)
 app.command("openapi")(openapi_command)
+app.command("bench")(bench_command)
 clients.command("create")(create_command)
 app.add_typer(clients, name="clients")
 

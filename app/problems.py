@@ -98,7 +98,7 @@ def wants_english(headers: Headers) -> bool:
     return best[1]
 
 
-def problem_response(error: DomainError, path: str, headers: Headers, **extra: Any) -> Response:
+def problem_response(error: DomainError, path: str, headers: Headers, /, **extra: Any) -> Response:
     """The answer to an error; its text never holds what the caller sent."""
     status, chinese, english = CODES.get(error.code, CODES["internal"])
     text = english if wants_english(headers) else chinese
@@ -116,5 +116,5 @@ def problem_response(error: DomainError, path: str, headers: Headers, **extra: A
     if error.retry_after_s is not None:
         answer_headers["Retry-After"] = str(error.retry_after_s)
     if status == 401:
-        answer_headers["WWW-Authenticate"] = "Bearer"
+        answer_headers["WWW-Authenticate"] = "Basic" if error.code == "auth.client" else "Bearer"
     return Response(orjson.dumps(body), status, answer_headers, MEDIA_TYPE)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -116,7 +117,19 @@ async def serve(
     """
     with listen(settings) as listener:
         async with running(settings, stack) as current:
+            _settle_memory()
             await _serve_on(listener, create_app(current), on_ready, until)
+
+
+def _settle_memory() -> None:
+    """Spare the garbage collector what lives as long as the process, and rounds that find nothing.
+
+    A batch makes some hundred thousand objects that are freed by reference count alone; collecting at the default
+    thresholds cost 30 % of the intake's time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(200_000, 20, 100)
 
 
 async def _serve_on(

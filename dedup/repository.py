@@ -2,8 +2,11 @@
 
 from collections.abc import Sequence
 from datetime import date, datetime
+from struct import Struct
 from typing import TYPE_CHECKING
 from uuid import UUID
+
+from dedup.binary_copy import copy_rows, days, micros
 
 if TYPE_CHECKING:
     import asyncpg
@@ -119,15 +122,29 @@ async def read_interval_claims(
     return [(row[0], row[1], row[2], row[3]) for row in rows]
 
 
-IntervalRow = tuple[UUID, date, UUID, datetime, datetime, datetime, datetime]
+IntervalRow = tuple[UUID, date, UUID, int, int, int, int]
+"""(token, local day, activity, start, end, raw start, raw end), times in epoch seconds."""
+
+_INTERVAL = Struct(">h i16s ii i16s iq iq iq iq")
 
 
 async def write_interval_claims(driver: "asyncpg.Connection", rows: Sequence[IntervalRow]) -> None:
     """Write claims that were decided under the lock of their tokens."""
-    await driver.copy_records_to_table(
+    await copy_rows(
+        driver,
         "interval_claims",
-        records=rows,
-        columns=["token", "day", "activity_id", "starts_at", "ends_at", "raw_starts_at", "raw_ends_at"],
+        ("token", "day", "activity_id", "starts_at", "ends_at", "raw_starts_at", "raw_ends_at"),
+        [
+            _INTERVAL.pack(
+                7,
+                *(16, token.bytes),
+                *(4, days(day)),
+                *(16, activity_id.bytes),
+                *(8, micros(start), 8, micros(end)),
+                *(8, micros(raw_start), 8, micros(raw_end)),
+            )
+            for token, day, activity_id, start, end, raw_start, raw_end in rows
+        ],
     )
 
 

@@ -1,11 +1,12 @@
 """Reading requests and describing operations, the same at every door."""
 
+import re
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import orjson
 from pydantic import BaseModel, TypeAdapter, ValidationError
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from accounts.errors import DomainError, Fault
@@ -15,6 +16,7 @@ Model = TypeVar("Model")
 MAX_FAULTS = 50
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
+_FIELD: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}")
 
 
 def media_type(request: Request) -> str:
@@ -25,24 +27,37 @@ def media_type(request: Request) -> str:
 async def read_body(request: Request, limit: int) -> bytes:
     """The whole body; `request.too_large` as soon as it passes the limit, in bytes."""
     declared = request.headers.get("content-length", "0")
-    if not declared.isdigit() or int(declared) > limit:
-        raise RequestError("request.too_large" if declared.isdigit() else "request.malformed")
+    if not (declared.isascii() and declared.isdigit()):
+        raise RequestError("request.malformed")
+    if len(declared) > len(str(limit)) or int(declared) > limit:
+        raise RequestError("request.too_large")
     chunks: list[bytes] = []
     size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > limit:
-            raise RequestError("request.too_large")
-        chunks.append(chunk)
+    try:
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > limit:
+                raise RequestError("request.too_large")
+            chunks.append(chunk)
+    except ClientDisconnect:
+        # Fewer bytes came than were announced. Nobody reads the answer, and nothing is acted upon.
+        raise RequestError("request.malformed") from None
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
 def faults_of(error: ValidationError, prefix: str = "") -> list[Fault]:
     """Places and reasons of a validation error, without what was sent."""
     return [
-        Fault(prefix + pointer(detail["loc"]), detail["msg"])
+        Fault(prefix + pointer(_place(detail["type"], detail["loc"])), detail["msg"])
         for detail in error.errors(include_url=False, include_context=False, include_input=False)[:MAX_FAULTS]
     ]
+
+
+def _place(kind: str, location: tuple[int | str, ...]) -> tuple[int | str, ...]:
+    """Where it is wrong. An unknown field's name is the caller's own text: told only where it looks like a name."""
+    if kind == "extra_forbidden" and not _FIELD.fullmatch(str(location[-1])):
+        return location[:-1]
+    return location
 
 
 def pointer(location: tuple[int | str, ...]) -> str:
@@ -88,7 +103,7 @@ def operation(
     """Keyword arguments of a route: scopes that let in (any of them), body, and its own failures."""
     codes = [error if isinstance(error, str) else error.code for error in errors]
     if scopes:
-        codes += ["auth.missing", "auth.scope", "request.rate_limited"]
+        codes += ["auth.missing", "auth.invalid", "auth.scope", "request.rate_limited", "storage.unavailable"]
     if body is not None or media is not None:
         codes += ["request.malformed", "request.invalid", "request.too_large", "request.media_type"]
     extra: dict[str, Any] = {}

@@ -68,7 +68,7 @@ async def write(
 def _token_and_mac(
     services: "Services", organisation_id: "UUID", request: Request, key: str, body: bytes
 ) -> tuple[bytes, bytes]:
-    where = f"{request.method} {request.url.path}"
+    where = f"{request.method} {request.scope['path']}"
     token = services.token_maker.body_mac(
         orjson.dumps(["idempotency", organisation_id.bytes.hex(), where, key])
     )

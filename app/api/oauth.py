@@ -77,8 +77,7 @@ async def issue_token(request: Request, services: ServicesDep) -> Response:
         raise RequestError("auth.grant")
     client_id, secret = _credentials(request, form)
     await services.limiter.check_secret(client_id[:64])
-    async with services.database.reading() as session:
-        client, organisation = await clients.authenticate(session, client_id, secret)
+    client, organisation = await clients.authenticate(services.database, client_id, secret)
     wanted = set(form["scope"].split()) if form.get("scope") else set(client.scopes)
     if not wanted <= set(client.scopes):
         raise RequestError("auth.unknown_scope")

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, TypeAdapter
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from accounts import onboarding, queries, repository
-from accounts.errors import HolderNotFound
+from accounts.errors import Fault, HolderNotFound
 from accounts.ids import parse_public_id, public_id, uuid7
 from accounts.onboarding import ConsentGrant, Newcomer
 from accounts.schemas import (
@@ -30,6 +30,7 @@ from app.auth import scopes
 from app.auth.models import AuditRecord
 from app.auth.principal import Principal, covers
 from app.crediting.prepare import CLOCK_TOLERANCE, SOURCE_SCOPED
+from app.crediting.schemas import EARLIEST
 from app.database import driver_of
 from app.problems import RequestError
 from app.wiring import Services
@@ -173,7 +174,7 @@ async def withdraw_consents(
     body = parse(_WITHDRAWAL, raw)
     source = None if body.source_id is None else parse_public_id("org", body.source_id)
     if body.source_id is not None and source is None:
-        raise RequestError("request.invalid")
+        raise RequestError("request.invalid", Fault("/source_id", "not an organisation's id"))
 
     async def act(session: AsyncSession) -> Any:
         holder = await _holder(session, principal, holder_id)
@@ -232,6 +233,8 @@ def _newcomer(holder: HolderInput, principal: Principal, now: datetime.datetime)
             continue
         if consent.granted_at > now + CLOCK_TOLERANCE:
             error = error or "granted_in_future"
+        elif consent.granted_at < EARLIEST:
+            error = error or "granted_too_early"
         consents.extend(
             ConsentGrant(source, group, consent.granted_at, consent.text_version, consent.receipt_id)
             for group in consent.scene_groups
@@ -240,12 +243,14 @@ def _newcomer(holder: HolderInput, principal: Principal, now: datetime.datetime)
 
 
 def _answer(newcomer: Newcomer, principal: Principal) -> dict[str, Any]:
-    # A platform learns neither who takes part already nor an id that it could compare with another platform.
-    told = newcomer.holder_id is not None and not _is_platform(principal)
+    # A platform learns neither who takes part already nor an id that it could compare with another platform; nor,
+    # by way of a conflict, whether another person's identifier is known.
+    platform = _is_platform(principal)
+    told = newcomer.holder_id is not None and not platform
     return {
         "holder_id": public_id("hld", newcomer.holder_id) if told and newcomer.holder_id else None,
         "created": newcomer.created if told else None,
-        "error": newcomer.error,
+        "error": None if platform and newcomer.error == "identity_conflict" else newcomer.error,
     }
 
 

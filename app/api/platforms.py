@@ -1,12 +1,13 @@
 """The doors of source platforms: report, read, explain and reverse activities."""
 
+import io
 from collections.abc import Sequence
 from typing import Annotated, Any
 from uuid import UUID
 
 import orjson
 from fastapi import APIRouter, Depends, Path, Request, Response
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, FailFast, Field, TypeAdapter, ValidationError
 from pydantic_core import from_json, to_json
 
 from accounts.errors import DomainError, Fault
@@ -47,7 +48,9 @@ from app.wiring import Services
 router = APIRouter(prefix="/v1/activities", tags=["activities"])
 
 _ONE: TypeAdapter[ActivityReport] = TypeAdapter(ActivityReport)
-_MANY: TypeAdapter[list[ActivityReport]] = TypeAdapter(list[ActivityReport])
+_MANY: TypeAdapter[list[ActivityReport]] = TypeAdapter(Annotated[list[ActivityReport], FailFast()])
+MAX_REPORT_BYTES = 65_536
+"""Of one report; the longest that fits the fields has about 10,000."""
 _EXAMPLE = ActivityReport.model_config["json_schema_extra"]["examples"][0]  # type: ignore[index]
 
 Reporter = Annotated[Principal, Depends(caller(scopes.ACTIVITIES_WRITE))]
@@ -122,7 +125,7 @@ def _count(result: "Result | DomainError") -> None:
 )
 async def report(request: Request, principal: Reporter, services: ServicesDep) -> Response:
     """Answered when it is durably stored. The same `event_id` again gets the same activity in its present state."""
-    body = await read_json(request, _ONE, services.settings.max_body_bytes)
+    body = await read_json(request, _ONE, MAX_REPORT_BYTES)
     prepared = services.preparer.prepare(body, principal.organisation_id, services.intake.clock())
     result = await services.intake.report(prepared)
     if result is CONFLICT:
@@ -163,11 +166,8 @@ async def report_batch(request: Request, principal: Reporter, services: Services
     if kind not in (JSON, NDJSON):
         raise RequestError("request.media_type")
     body = await read_body(request, services.settings.max_body_bytes)
-    items = _lines(body) if kind == NDJSON else _array(body)
-    if len(items) > services.settings.batch_max_items:
-        raise RequestError(
-            "request.invalid", Fault("", f"at most {services.settings.batch_max_items} items in a batch")
-        )
+    most = services.settings.batch_max_items
+    items = _lines(body, most) if kind == NDJSON else _array(body, most)
     answers = await _report_items(services, principal.organisation_id, items)
     if kind == NDJSON:
         return Response(b"".join(orjson.dumps(answer) + b"\n" for answer in answers), media_type=NDJSON)
@@ -178,9 +178,14 @@ Item = ActivityReport | tuple[str | None, list[Fault]]
 """A valid report, or the event id and faults of an invalid one."""
 
 
-def _array(body: bytes) -> Sequence[Item]:
+def _bounded(count: int, most: int) -> None:
+    if count > most:
+        raise RequestError("request.invalid", Fault("", f"at most {most} items in a batch"))
+
+
+def _array(body: bytes, most: int) -> Sequence[Item]:
     try:
-        return _MANY.validate_json(body)
+        reports = _MANY.validate_json(body)
     except ValidationError:
         # At least one item does not fit. Look at each on its own, so that the others go through.
         try:
@@ -189,14 +194,24 @@ def _array(body: bytes) -> Sequence[Item]:
             raise RequestError("request.malformed") from None
         if not isinstance(raw, list):
             raise RequestError("request.invalid", Fault("", "Input should be a valid array")) from None
+        _bounded(len(raw), most)
         return [_item(to_json(value), f"/{index}") for index, value in enumerate(raw)]
+    _bounded(len(reports), most)
+    return reports
 
 
-def _lines(body: bytes) -> list[Item]:
-    return [_item(line, f"/{index}") for index, line in enumerate(body.split(b"\n")) if line.strip()]
+def _lines(body: bytes, most: int) -> list[Item]:
+    lines: list[bytes] = []
+    for line in io.BytesIO(body):
+        if line.strip():
+            lines.append(line)
+            _bounded(len(lines), most)
+    return [_item(line, f"/{index}") for index, line in enumerate(lines)]
 
 
 def _item(body: bytes, place: str) -> Item:
+    if len(body) > MAX_REPORT_BYTES:
+        return None, [Fault(place, "too large for one report")]
     try:
         return _ONE.validate_json(body)
     except ValidationError as error:
@@ -286,9 +301,9 @@ async def reverse_activity(
     activity_id: ActivityId, request: Request, principal: Reverser, services: ServicesDep
 ) -> Response:
     """Compensating entries take back grams and points; the claims are free again; caps get their headroom back."""
-    raw = await read_body(request, services.settings.max_body_bytes)
     if media_type(request) != JSON:
         raise RequestError("request.media_type")
+    raw = await read_body(request, MAX_REPORT_BYTES)
     body = parse(_REVERSAL, raw)
 
     async def act(session: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+import asyncpg
 from fastapi import APIRouter, Query, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
@@ -124,7 +125,7 @@ async def readyz(services: ServicesDep) -> Response:
     try:
         async with services.database.driver_transaction() as driver:
             await driver.fetchval("SELECT 1")
-    except (SQLAlchemyError, OSError, TimeoutError):
+    except (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
         database = "away"
     try:
         await services.redis.ping()

@@ -42,6 +42,7 @@ class KeyRing:
             hashlib.blake2b(encryption_key, person=b"tph signing key", digest_size=32).digest()
         )
         self._keys: dict[str, Key] = {}
+        self.disabled_clients: frozenset[str] = frozenset()
 
     def find(self, kid: str, now: datetime.datetime) -> Key | None:
         """The key of that id, while it verifies."""
@@ -62,8 +63,9 @@ class KeyRing:
         return {"keys": [key.jwk() for key in self._keys.values()]}
 
     async def refresh(self, session: AsyncSession, now: datetime.datetime) -> None:
-        """Read the keys that verify now."""
+        """Read the keys that verify now, and the clients whose tokens do not count any more."""
         self._keys = {row.kid: self._open(row) for row in await repository.usable_keys(session, now)}
+        self.disabled_clients = await repository.disabled_clients(session)
 
     async def rotate(self, session: AsyncSession, now: datetime.datetime, *, force: bool = False) -> bool:
         """Make a new key where the newest is old; the one before verifies on for a while. Answers whether it did."""

@@ -1,5 +1,6 @@
 """Rates in Redis. A process leases a client's requests in blocks, so that most requests ask nobody."""
 
+import asyncio
 import time
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 WINDOW_S = 10
 BLOCKS = 20
 SECRET_ATTEMPTS = 30
+MAX_LEASES = 100_000
 
 
 class RateLimiter:
@@ -24,18 +26,36 @@ class RateLimiter:
         self._limit = per_second * WINDOW_S
         self._block = max(1, self._limit // BLOCKS)
         self._leases: dict[str, tuple[int, int]] = {}
+        self._leasing: dict[str, asyncio.Task[bool]] = {}
 
     async def check(self, client_id: str) -> None:
         """Take one request; `request.rate_limited` where none is left.
 
         Where Redis is away, signed-in traffic passes and a metric says so.
         """
+        while not self._take(client_id):
+            # One asks for all that wait: each taking a block of its own would use up the window at once.
+            task = self._leasing.get(client_id)
+            if task is None:
+                task = self._leasing[client_id] = asyncio.create_task(self._lease(client_id))
+                task.add_done_callback(lambda _: self._leasing.pop(client_id, None))
+            if not await asyncio.shield(task):
+                raise RequestError(
+                    "request.rate_limited", retry_after_s=WINDOW_S - int(time.time()) % WINDOW_S
+                )
+
+    def _take(self, client_id: str) -> bool:
+        window, left = self._leases.get(client_id, (0, 0))
+        if left <= 0 or window != int(time.time()) // WINDOW_S:
+            return False
+        self._leases[client_id] = (window, left - 1)
+        return True
+
+    async def _lease(self, client_id: str) -> bool:
+        """Lease a block of the present window; answers whether there was anything left."""
         window = int(time.time()) // WINDOW_S
-        lease = self._leases.get(client_id)
-        if lease is not None and lease[0] == window and lease[1] > 0:
-            self._leases[client_id] = (window, lease[1] - 1)
-            return
         key = f"rate:{client_id}:{window}"
+        granted = self._block
         try:
             async with self._redis.pipeline(transaction=False) as pipe:
                 pipe.incrby(key, self._block)
@@ -43,13 +63,13 @@ class RateLimiter:
                 taken = (await pipe.execute())[0]
         except (RedisError, OSError, TimeoutError):
             RATE_LIMIT_UNCHECKED.inc()
-            self._leases[client_id] = (window, self._block - 1)
-            return
-        if taken - self._block >= self._limit:
-            raise RequestError("request.rate_limited", retry_after_s=WINDOW_S - int(time.time()) % WINDOW_S)
-        if len(self._leases) > 100_000:
+        else:
+            granted = min(self._block, self._limit - (taken - self._block))
+        if len(self._leases) > MAX_LEASES:
             self._leases.clear()
-        self._leases[client_id] = (window, self._block - 1)
+        if granted > 0:
+            self._leases[client_id] = (window, granted)
+        return granted > 0
 
     async def check_secret(self, subject: str) -> None:
         """Take one attempt at a secret, at most 30 in ten seconds for a subject. Fails closed where Redis is away."""

@@ -46,6 +46,12 @@ async def disabled_count(session: AsyncSession) -> int:
     return rows.one()
 
 
+async def disabled_clients(session: AsyncSession) -> frozenset[str]:
+    """Ids of the clients that are disabled."""
+    rows = await session.exec(select(Client.id).where(col(Client.disabled_at).is_not(None)))
+    return frozenset(rows.all())
+
+
 async def usable_keys(session: AsyncSession, now: datetime.datetime) -> list[SigningKey]:
     """Keys that verify now, the newest first."""
     rows = await session.exec(

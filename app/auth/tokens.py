@@ -56,13 +56,13 @@ class Tokens:
             if len(self._known) >= MAX_CACHED:
                 self._known.clear()
             self._known[digest] = known
-        if known.expires_at <= now.timestamp():
+        if known.expires_at <= now.timestamp() or known.client_id in self.keys.disabled_clients:
             self._known.pop(digest, None)
             raise RequestError("auth.invalid")
         return known
 
     def forget(self) -> None:
-        """Verify every token anew: a client was disabled."""
+        """Verify every token anew."""
         self._known.clear()
 
     def _verify(self, token: str, now: datetime.datetime) -> Principal:
@@ -77,9 +77,9 @@ class Tokens:
                 algorithms=["EdDSA"],
                 audience=AUDIENCE,
                 issuer=ISSUER,
-                options={"require": ["exp", "iat", "sub", "org", "scope"]},
+                options={"require": ["exp", "iat", "sub", "org", "scope", "client_id", "name", "region"]},
             )
-        except (jwt.PyJWTError, UnicodeError):
+        except (jwt.PyJWTError, UnicodeError, RecursionError):
             raise RequestError("auth.invalid") from None
         organisation = parse_public_id("org", claims["org"])
         if organisation is None:

@@ -1,0 +1,1 @@
+"""Measures the service on this machine; figures go into `bench.json`."""

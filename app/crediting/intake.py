@@ -6,6 +6,7 @@ many committers would mostly wait for each other.
 
 import asyncio
 import datetime
+import struct
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -60,6 +61,7 @@ class Intake:
         self._database = database
         self._committers = committers
         self._slots = asyncio.Semaphore(committers)
+        self._locking = asyncio.Lock()
         self._group_max = group_max
         self._queue: deque[Waiting] = deque()
         self._draining = 0
@@ -136,8 +138,8 @@ class Intake:
     async def _commit(self, batch: Sequence["Prepared"]) -> list[Result | Unprocessable]:
         try:
             return list(await self._attempt(batch))
-        except (ValueError, OverflowError) as refused:
-            # The driver's own, while it encodes a value: its DataError is both this and an InterfaceError.
+        except (ValueError, OverflowError, struct.error) as refused:
+            # While a value is encoded. The driver's DataError is both a ValueError and an InterfaceError.
             if len(batch) == 1:
                 log.warning("report refused by the driver", error=type(refused).__name__)
                 return [Unprocessable()]
@@ -161,7 +163,7 @@ class Intake:
         for attempt in range(RETRIES):
             try:
                 async with self._database.driver_transaction() as driver:
-                    return await credit(driver, self.preparer, batch, self.clock())
+                    return await credit(driver, self.preparer, batch, self.clock(), self._locking)
             except _AGAIN:
                 if attempt == RETRIES - 1:
                     raise StorageUnavailable from None

@@ -2,11 +2,18 @@
 
 import datetime
 from collections.abc import Sequence
+from struct import Struct
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+import orjson
+
+from dedup.binary_copy import NULL, copy_rows, jsonb, micros, value, word
+
 if TYPE_CHECKING:
     import asyncpg
+
+    from app.crediting.decision import Candidate
 
 ACTIVITY_COLUMNS = [
     "holder_id",
@@ -29,9 +36,39 @@ ACTIVITY_COLUMNS = [
 ]
 
 
-async def write_activities(driver: "asyncpg.Connection", rows: Sequence[tuple[object, ...]]) -> None:
-    """Append activities, each a row in the order of `ACTIVITY_COLUMNS`."""
-    await driver.copy_records_to_table("activities", records=rows, columns=ACTIVITY_COLUMNS)
+_KEYS = Struct(">h i16s i16s i16s")
+_TIMES = Struct(">iq iq")
+_AMOUNTS = Struct(">ii iq iq iq")
+_UUID = Struct(">i16s")
+
+
+def packed_activity(candidate: "Candidate", methodology_id: int, claim_tokens: bytes) -> bytes:
+    """The row of a decided report, in the order of `ACTIVITY_COLUMNS`."""
+    p = candidate.prepared
+    winner = candidate.winner_id
+    return b"".join(
+        (
+            _KEYS.pack(
+                len(ACTIVITY_COLUMNS),
+                *(16, candidate.holder_id.bytes, 16, candidate.activity_id.bytes, 16, p.source_id.bytes),
+            ),
+            word(p.scene),
+            word(p.region),
+            _TIMES.pack(8, micros(p.started_s), 8, micros(p.ended_s)),
+            word(p.evidence),
+            jsonb(orjson.dumps(p.inputs)),
+            word(candidate.outcome.value),
+            word(candidate.reason),
+            _AMOUNTS.pack(4, methodology_id, 8, candidate.co2e_mg, 8, p.full_mg, 8, candidate.points),
+            NULL if winner is None else _UUID.pack(16, winner.bytes),
+            value(claim_tokens),
+        )
+    )
+
+
+async def write_activities(driver: "asyncpg.Connection", rows: Sequence[bytes]) -> None:
+    """Append packed activities."""
+    await copy_rows(driver, "activities", ACTIVITY_COLUMNS, rows)
 
 
 async def read_outcomes(

@@ -63,10 +63,10 @@ async def reverse(
                 entry["credit"],
                 entry["debit"],
                 entry["amount"],
-                now,
             )
             for entry, entry_id in zip(entries, ids, strict=False)
         ],
+        now,
     )
     await ledger.add_to_balances(driver, [activity.holder_id], [-activity.co2e_mg], [-activity.points])
     if activity.points:

@@ -4,6 +4,7 @@
 what they guard is read by the next statement, so that nothing is decided on a snapshot from before the wait.
 """
 
+import asyncio
 import datetime
 import hmac
 from collections.abc import Sequence
@@ -11,25 +12,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-import orjson
-
 import dedup.repository as claims
 from accounts import repository as ledger
 from accounts.ids import epoch_ms, uuid7_batch
-from accounts.models import AccountKind, EntryKind, HolderStatus
+from accounts.models import HolderStatus
 from app.crediting import repository
+from app.crediting.bookings import book
 from app.crediting.decision import Candidate, State, decide, window_start
 from app.crediting.models import Outcome
-from dedup.periods import day_of
 from points import repository as lots
 
 if TYPE_CHECKING:
     import asyncpg
 
+    from app.crediting.bookings import Bookings
     from app.crediting.prepare import Prepared, Preparer
-
-MOVEMENT = "movement"
-NEVER = datetime.datetime.max.replace(tzinfo=datetime.UTC)
 
 
 @dataclass(slots=True)
@@ -53,7 +50,11 @@ CONFLICT = Result(Outcome.REJECTED, "event_id_conflict")
 
 
 async def credit(
-    driver: "asyncpg.Connection", preparer: "Preparer", batch: Sequence["Prepared"], now: datetime.datetime
+    driver: "asyncpg.Connection",
+    preparer: "Preparer",
+    batch: Sequence["Prepared"],
+    now: datetime.datetime,
+    locking: asyncio.Lock,
 ) -> list[Result]:
     """Answer every report of a batch, in order. Needs the assets of the batch to be known.
 
@@ -64,7 +65,9 @@ async def credit(
     results: dict[int, Result] = {}
     open_ = list(first_of.values())
     for patient in (False, True):
-        answers = await _round(driver, preparer, [batch[index] for index in open_], now, patient=patient)
+        answers = await _round(
+            driver, preparer, [batch[index] for index in open_], now, None if patient else locking
+        )
         results.update(
             (index, answer) for index, answer in zip(open_, answers, strict=True) if answer is not None
         )
@@ -88,11 +91,10 @@ async def _round(
     preparer: "Preparer",
     batch: Sequence["Prepared"],
     now: datetime.datetime,
-    *,
-    patient: bool,
+    locking: asyncio.Lock | None,
 ) -> list[Result | None]:
-    """Answer the reports whose holders' locks are free; a patient round waits for them, and answers all."""
-    eligible, busy = await _eligible(driver, batch, patient=patient)
+    """Answer the reports whose holders' locks are free; without `locking` wait for the locks, and answer all."""
+    eligible, busy = await _eligible(driver, batch, locking)
     new = await _acquire_receipts(driver, batch, eligible, now)
     results: dict[int, Result] = {}
     others = [index for index in range(len(batch)) if index not in new and index not in busy]
@@ -141,55 +143,40 @@ Eligible = dict[int, tuple[UUID, bytes]]
 
 
 async def _eligible(
-    driver: "asyncpg.Connection", batch: Sequence["Prepared"], *, patient: bool
+    driver: "asyncpg.Connection", batch: Sequence["Prepared"], locking: asyncio.Lock | None
 ) -> tuple[Eligible, set[int]]:
     """Lock the holders; answers who may be credited, and which reports are of holders that are busy."""
     tokens = {p.identity_token for p in batch if p.identity_token is not None and p.refusal not in MENDABLE}
     people = await ledger.resolve(driver, list(tokens)) if tokens else {}
     if not people:
         return {}, set()
-    statuses = await ledger.lock_holders(
-        driver, list({person[0] for person in people.values()}), wait=patient
-    )
-    pairs = {
-        (person[0], p.source_id)
-        for p in batch
-        if p.identity_token is not None and (person := people.get(p.identity_token)) and person[0] in statuses
-    }
-    live = await _live_consents(driver, pairs)
+    holders = list({person[0] for person in people.values()})
+    if locking is None:
+        statuses = await ledger.lock_holders(driver, holders)
+    else:
+        async with locking:
+            statuses = await ledger.lock_holders(driver, holders, wait=False)
     eligible: Eligible = {}
     busy: set[int] = set()
+    asked: list[tuple[int, UUID, UUID, str, datetime.datetime]] = []
     for index, p in enumerate(batch):
         person = people.get(p.identity_token) if p.identity_token is not None else None
         if person is None or p.rule is None or p.refusal in MENDABLE:
             continue
-        holder_id = person[0]
-        status = statuses.get(holder_id)
-        if status is None and not patient:
+        status = statuses.get(person[0])
+        if status is None and locking is not None:
             busy.add(index)
-            continue
-        granted = live.get((holder_id, p.source_id, p.rule.scene_group), NEVER)
-        if p.rule.movement:
-            granted = max(granted, live.get((holder_id, p.source_id, MOVEMENT), NEVER))
-        if status == HolderStatus.ACTIVE and granted <= p.started_at:
+        elif status == HolderStatus.ACTIVE:
             eligible[index] = person
+            asked.append((index, person[0], p.source_id, p.rule.scene_group, p.started_at))
+    if asked:
+        indexes, owners, sources, groups, moments = map(list, zip(*asked, strict=True))
+        granted = set(await ledger.consented(driver, owners, sources, groups, moments))
+        for place, index in enumerate(indexes, 1):
+            rule = batch[index].rule
+            if (place, False) not in granted or (rule and rule.movement and (place, True) not in granted):
+                del eligible[index]
     return eligible, busy
-
-
-async def _live_consents(
-    driver: "asyncpg.Connection", pairs: set[tuple[UUID, UUID]]
-) -> dict[tuple[UUID, UUID, str], datetime.datetime]:
-    """(holder, source, group) → since when a consent that is not withdrawn has been live."""
-    live: dict[tuple[UUID, UUID, str], datetime.datetime] = {}
-    if pairs:
-        for holder, source, group, granted in await ledger.read_consents(
-            driver, [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-        ):
-            key = (holder, source, group)
-            known = live.get(key)
-            if known is None or granted < known:
-                live[key] = granted
-    return live
 
 
 async def _acquire_receipts(
@@ -258,7 +245,7 @@ async def _settle(
     await _read_caps(driver, candidates, state)
     decide(candidates, state)
     await _correct_whole(driver, acquired, state)
-    await _write(driver, preparer, candidates, state, now)
+    await _write(driver, book(candidates, preparer.rules, now), state, now)
 
 
 async def _lock_whole(
@@ -311,105 +298,24 @@ async def _read_caps(driver: "asyncpg.Connection", candidates: list[Candidate], 
 
 
 async def _write(
-    driver: "asyncpg.Connection",
-    preparer: "Preparer",
-    candidates: list[Candidate],
-    state: State,
-    now: datetime.datetime,
+    driver: "asyncpg.Connection", bookings: "Bookings", state: State, now: datetime.datetime
 ) -> None:
-    activities = []
-    intervals: list[claims.IntervalRow] = []
-    entries: list[ledger.EntryRow] = []
-    gains: dict[UUID, list[int]] = {}
-    earned: dict[tuple[UUID, int, datetime.date], int] = {}
-    caps: dict[tuple[UUID, str, datetime.date], int] = {}
-    booked = day_of(epoch_ms(now) // 1000)
-    rules = preparer.rules
-    entry_ids = iter(uuid7_batch(epoch_ms(now), 2 * len(candidates)))
-    for c in candidates:
-        p = c.prepared
-        if p.rule is None:
-            continue
-        tokens = b""
-        if c.earns:
-            tokens = b"".join([t.bytes for _, t in c.whole] + [i[1].bytes for i in c.intervals])
-            for _, token, day, start, end in c.intervals:
-                intervals.append(
-                    (token, day, c.activity_id, _moment(start), _moment(end), p.started_at, p.ended_at)
-                )
-            for cap, key in c.caps:
-                caps[key] = cap.limit
-            gain = gains.setdefault(c.holder_id, [0, 0])
-            gain[0] += c.co2e_mg
-            gain[1] += c.points
-            if c.co2e_mg:
-                entries.append(
-                    (
-                        c.holder_id,
-                        next(entry_ids),
-                        c.activity_id,
-                        rules.asset(p.asset_key),
-                        EntryKind.CREDIT,
-                        AccountKind.ISSUANCE_SIDE,
-                        AccountKind.HOLDER_OPEN,
-                        c.co2e_mg,
-                        now,
-                    )
-                )
-            if c.points:
-                asset = rules.asset(p.points_key)
-                entries.append(
-                    (
-                        c.holder_id,
-                        next(entry_ids),
-                        c.activity_id,
-                        asset,
-                        EntryKind.CREDIT,
-                        AccountKind.PROGRAMME,
-                        AccountKind.HOLDER_POINTS,
-                        c.points,
-                        now,
-                    )
-                )
-                lot = (c.holder_id, asset, p.programme.expires_on(booked))
-                earned[lot] = earned.get(lot, 0) + c.points
-        activities.append(
-            (
-                c.holder_id,
-                c.activity_id,
-                p.source_id,
-                p.scene,
-                p.region,
-                p.started_at,
-                p.ended_at,
-                p.evidence,
-                orjson.dumps(p.inputs).decode(),
-                c.outcome,
-                c.reason,
-                p.rule.methodology_id,
-                c.co2e_mg,
-                p.full_mg,
-                c.points,
-                c.winner_id,
-                tokens,
-            )
-        )
-    await repository.write_activities(driver, activities)
-    if intervals:
-        await claims.write_interval_claims(driver, intervals)
-    if caps:
-        holders, names, windows = map(list, zip(*caps, strict=True))
-        used = [state.caps[key] for key in caps]
-        await repository.write_caps(driver, holders, names, windows, used, list(caps.values()))
-    if entries:
-        await ledger.write_entries(driver, entries)
+    await repository.write_activities(driver, bookings.activities)
+    if bookings.intervals:
+        await claims.write_interval_claims(driver, bookings.intervals)
+    if bookings.caps:
+        holders, names, windows = map(list, zip(*bookings.caps, strict=True))
+        used = [state.caps[key] for key in bookings.caps]
+        await repository.write_caps(driver, holders, names, windows, used, list(bookings.caps.values()))
+    if bookings.entries:
+        await ledger.write_entries(driver, bookings.entries, now)
+        gainers = list(bookings.grams_mg.keys() | bookings.points.keys())
         await ledger.add_to_balances(
-            driver, list(gains), [gain[0] for gain in gains.values()], [gain[1] for gain in gains.values()]
+            driver,
+            gainers,
+            [bookings.grams_mg.get(holder, 0) for holder in gainers],
+            [bookings.points.get(holder, 0) for holder in gainers],
         )
-    if earned:
-        owners, assets, expiries = map(list, zip(*earned, strict=True))
-        await lots.add_to_lots(driver, owners, assets, expiries, list(earned.values()), now)
-
-
-def _moment(epoch_s: int) -> datetime.datetime:
-    return datetime.datetime.fromtimestamp(epoch_s, datetime.UTC)
+    if bookings.lots:
+        owners, assets, expiries = map(list, zip(*bookings.lots, strict=True))
+        await lots.add_to_lots(driver, owners, assets, expiries, list(bookings.lots.values()), now)

@@ -21,6 +21,7 @@ from app.crediting.intake import Intake
 from app.crediting.prepare import Prepared, Preparer
 from app.crediting.rules import Rules
 from app.crediting.schemas import ActivityReport
+from app.crediting.service import Result, credit
 from app.database import Database, driver_of, engine_for
 from app.verification import verify
 from app.wiring import Services, utc_now
@@ -118,9 +119,7 @@ class Desk:
     async def people(self, count: int, *sources: UUID) -> list[tuple[str, UUID]]:
         """(phone, holder id) of new people who consent to everything of these sources."""
         since = datetime.datetime(2020, 1, 1, tzinfo=LOCAL)
-        consents = [
-            ConsentGrant(source, group, since, "t1", "r1") for source in sources for group in GROUPS
-        ]
+        consents = [ConsentGrant(source, group, since, "t1", "r1") for source in sources for group in GROUPS]
         phones = list(itertools.islice(_phones, count))
         newcomers = [Newcomer("person", "440300", [("phone", phone, "")], consents) for phone in phones]
         hash_identities(newcomers, self.service.hasher)
@@ -135,6 +134,10 @@ class Desk:
     def prepare(self, source: UUID, report: dict[str, Any]) -> Prepared:
         parsed = ActivityReport.model_validate_json(orjson.dumps(report))
         return self.service.preparer.prepare(parsed, source, utc_now())
+
+    async def credit(self, driver: "asyncpg.Connection", report: Prepared) -> list[Result]:
+        """Decide one report in the caller's transaction, as an intake of its own does."""
+        return await credit(driver, self.service.preparer, [report], utc_now(), asyncio.Lock())
 
     async def reverse(self, source: UUID, activity_id: UUID) -> None:
         principal = Principal(
@@ -187,7 +190,7 @@ async def connected(database: Database) -> None:
 async def waits(watcher: "asyncpg.Connection", pid: int) -> None:
     """Return when the server process `pid` waits for a lock that another one holds."""
     async with asyncio.timeout(10):
-        while not await watcher.fetchval("SELECT cardinality(pg_blocking_pids($1))", pid):
+        while not await watcher.fetchval("SELECT cardinality(pg_blocking_pids($1))", pid):  # noqa: ASYNC110 - the server's state
             await asyncio.sleep(0.005)
 
 

@@ -5,7 +5,7 @@ import contextlib
 import random
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -23,7 +23,7 @@ from app.crediting import intake as intake_module
 from app.crediting.errors import AlreadyReversed
 from app.crediting.intake import Intake
 from app.crediting.prepare import Prepared
-from app.crediting.service import Result, credit
+from app.crediting.service import Result
 from app.wiring import Services, utc_now
 
 PROCESSES = 20
@@ -167,7 +167,7 @@ async def test_batches_that_share_their_tokens_in_any_order_do_not_deadlock(
     monkeypatch.setattr(intake_module, "RETRIES", 1)
     chance = random.Random(1)
     source = await desk.source()
-    for _ in range(4):
+    for _ in range(3):
         orders = [uuid.uuid4().hex for _ in range(60)]
         piles = [uuid.uuid4().hex for _ in range(20)]
         batches = []
@@ -188,6 +188,35 @@ async def test_batches_that_share_their_tokens_in_any_order_do_not_deadlock(
             if isinstance(result, Result) and result.outcome == "credited"
         )
         assert credited == Counter([*orders, *piles])
+
+
+async def take_whole(driver: asyncpg.Connection, tokens: list[UUID]) -> object:
+    return await claims.acquire_whole(driver, tokens, tokens)
+
+
+async def take_intervals(driver: asyncpg.Connection, tokens: list[UUID]) -> object:
+    return await claims.lock_interval_tokens(driver, tokens, [date(2026, 11, 16)] * len(tokens))
+
+
+async def take_receipts(driver: asyncpg.Connection, tokens: list[UUID]) -> object:
+    return await claims.acquire_receipts(driver, tokens, [b"m"] * len(tokens), tokens, tokens)
+
+
+@pytest.mark.parametrize("take", [take_whole, take_intervals, take_receipts])
+async def test_tokens_are_taken_in_one_order_whatever_order_they_come_in(
+    service: Services, take: Callable[[asyncpg.Connection, list[UUID]], Awaitable[object]]
+) -> None:
+    """So many at once that the statements overlap: unsorted, one of them would be a deadlock's victim."""
+    chance = random.Random(3)
+    tokens = [uuid.uuid4() for _ in range(5_000)]
+
+    async def caller(shuffled: list[UUID]) -> None:
+        async with service.database.driver_transaction() as driver, asyncio.timeout(30):
+            await take(driver, shuffled)
+            await driver.execute("ROLLBACK")
+            await driver.execute("BEGIN")
+
+    await asyncio.gather(*(caller(chance.sample(tokens, len(tokens))) for _ in range(4)))
 
 
 async def test_batches_that_share_people_and_tokens_are_all_answered(
@@ -222,6 +251,39 @@ async def test_batches_that_share_people_and_tokens_are_all_answered(
         assert outcomes["credited"] == len(credited)
 
 
+async def test_a_deadlock_of_two_batches_is_answered_all_the_same(
+    desk: Desk, intakes: list[Intake], owner: asyncpg.Connection
+) -> None:
+    """One batch holds an order's token and waits for a holder, whom the other holds while it waits for the token."""
+    source = await desk.source()
+    (one, _), (two, holder) = await desk.people(2, source)
+    shared, own = uuid.uuid4().hex, uuid.uuid4().hex
+    first = [desk.prepare(source, clothes(one, shared)), desk.prepare(source, clothes(two, own))]
+    second = desk.prepare(source, clothes(two, shared))
+    await known(desk, second)
+
+    async def waiting(number: int) -> None:
+        async with asyncio.timeout(10):
+            while (  # noqa: ASYNC110 - the server's state
+                await owner.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted") < number
+            ):
+                await asyncio.sleep(0.01)
+
+    async with desk.service.database.driver_transaction() as gate:
+        await claims.acquire_receipts(gate, [second.receipt_token], [b"m"], [holder], [uuid.uuid4()])
+        late = asyncio.create_task(intakes[0].report(second))
+        await waiting(1)  # it holds its holder and waits for its receipt
+        early = asyncio.create_task(intakes[1].report_batch(first))
+        await waiting(2)  # it holds the order's token and waits for the holder
+        await gate.execute("ROLLBACK")
+        await gate.execute("BEGIN")
+    async with asyncio.timeout(20):
+        results = [*await early, await late]
+    assert [isinstance(result, Result) for result in results] == [True] * 3
+    assert [getattr(results[1], "outcome", None)] == ["credited"]
+    assert sorted(getattr(results[i], "outcome", "") for i in (0, 2)) == ["credited", "duplicate"]
+
+
 async def test_a_reversal_called_twenty_times_happens_once(desk: Desk, owner: asyncpg.Connection) -> None:
     source = await desk.source()
     phone, holder = await desk.person(source)
@@ -235,7 +297,9 @@ async def test_a_reversal_called_twenty_times_happens_once(desk: Desk, owner: as
     balance = await owner.fetchrow("SELECT open_mg, points FROM balances WHERE holder_id = $1", holder)
     assert balance is not None
     assert tuple(balance) == (kept.co2e_mg, kept.points)
-    assert await owner.fetchval("SELECT count(*) FROM entries WHERE activity_id = $1", result.activity_id) == 4
+    assert (
+        await owner.fetchval("SELECT count(*) FROM entries WHERE activity_id = $1", result.activity_id) == 4
+    )
 
 
 async def test_what_a_reversal_frees_is_claimed_once(desk: Desk, intakes: list[Intake]) -> None:
@@ -289,9 +353,7 @@ async def test_a_credit_that_waited_for_a_withdrawal_heeds_it(
         await ledger.lock_holders(withdrawing, [holder])
         async with service.database.driver_transaction() as crediting:
             task = asyncio.create_task(
-                credit(
-                    crediting, service.preparer, [await known(desk, desk.prepare(source, metro(phone)))], utc_now()
-                )
+                desk.credit(crediting, await known(desk, desk.prepare(source, metro(phone))))
             )
             await waits(owner, crediting.get_server_pid())
             await ledger.withdraw_consents(withdrawing, holder, source, None, utc_now())
@@ -349,11 +411,11 @@ async def overlapping_charges(desk: Desk, watcher: asyncpg.Connection) -> tuple[
     pile = uuid.uuid4().hex
     first = await known(desk, desk.prepare(source, charge(one, pile, 60, 120)))
     second = desk.prepare(source, charge(other, pile, 90, 150))
-    database, preparer = desk.service.database, desk.service.preparer
+    database = desk.service.database
     async with contextlib.AsyncExitStack() as later, database.driver_transaction() as early:
-        results = await credit(early, preparer, [first], utc_now())
+        results = await desk.credit(early, first)
         late = await later.enter_async_context(database.driver_transaction())
-        task = asyncio.create_task(credit(late, preparer, [second], utc_now()))
+        task = asyncio.create_task(desk.credit(late, second))
         await waits(watcher, late.get_server_pid())
         await early.execute("COMMIT")
         results += await task

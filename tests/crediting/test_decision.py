@@ -1,6 +1,7 @@
 """Properties of the pure decision of a batch."""
 
 import datetime
+import itertools
 from collections import Counter
 from types import SimpleNamespace
 from typing import Any
@@ -100,7 +101,7 @@ def test_claims_never_meet_and_caps_are_never_exceeded(
     assert max(Counter(t for c in credited.values() for _, t in c.whole).values(), default=1) == 1
     for token, periods in state.intervals.items():
         ordered = sorted(periods)
-        assert all(left[1] <= right[0] for left, right in zip(ordered, ordered[1:], strict=False)), token
+        assert all(left[1] <= right[0] for left, right in itertools.pairwise(ordered)), token
     for holder in HOLDERS:
         own = [c for c in credited.values() if c.holder_id == holder]
         counted = sum(cap is COUNTED for c in own for cap, _ in c.caps)
@@ -139,6 +140,15 @@ def test_items_that_have_nothing_in_common_may_come_in_any_order(
     decide([shuffled[index] for index in order], second)
     assert told(forward) == told(shuffled)
     assert first == second
+
+
+@given(st.integers(1, 15), st.integers(1, 15), st.booleans())
+def test_periods_that_touch_are_two_acts(first: int, second: int, swapped: bool) -> None:
+    item = {"holder": HOLDERS[0], "full_mg": 5, "refusal": None, "whole": [], "caps": []}
+    both = [item | {"interval": (TOKENS[0], 10, first)}, item | {"interval": (TOKENS[0], 10 + first, second)}]
+    candidates = candidates_of(both[::-1] if swapped else both)
+    decide(candidates, State())
+    assert [c.outcome for c in candidates] == ["credited", "credited"]
 
 
 @given(st.lists(items, min_size=1, max_size=10))

@@ -17,14 +17,13 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import httpx
 import psutil
-import pytest
 import pytest_asyncio
 
 from app.auth.clients import create_client
@@ -36,7 +35,15 @@ from app.embedded.valkey import EmbeddedValkey
 ROOT = Path(__file__).resolve().parents[2]
 PEOPLE = 200
 BATCH = 100
+FIRST_DAY = datetime.now(UTC).replace(hour=1, minute=0, second=0, microsecond=0) - timedelta(days=14)
 START_LIMIT_S = 60
+ACTIVITY = "/v1/activities/act_" + "0" * 32
+DOORS: tuple[tuple[str, str, Any], ...] = (
+    ("GET", ACTIVITY, None),
+    ("GET", ACTIVITY + "/explanation", None),
+    ("POST", ACTIVITY + "/reversal", {"reason": "refund"}),
+    ("POST", "/v1/operator/holders/batch", {"holders": []}),
+)
 RECOVERY_LIMIT_S = 60
 
 
@@ -61,13 +68,9 @@ class Service:
     def command(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "app.cli", *arguments]
 
-    async def start(self) -> None:
-        """Start it where it does not run, and wait until it serves."""
-        if self.process is not None and self.process.poll() is None:
-            return
-        out = self.folder / "service.out"
+    def launched(self, out: Path) -> subprocess.Popen[str]:
         with out.open("w") as file:
-            self.process = subprocess.Popen(
+            return subprocess.Popen(
                 self.command("serve", "--port", "0"),
                 cwd=ROOT,
                 env=self.environment,
@@ -76,6 +79,13 @@ class Service:
                 text=True,
                 start_new_session=True,
             )
+
+    async def start(self) -> None:
+        """Start it where it does not run, and wait until it serves."""
+        if self.process is not None and self.process.poll() is None:
+            return
+        out = self.folder / "service.out"
+        self.process = self.launched(out)
         until = time.monotonic() + START_LIMIT_S
         while (found := re.search(r"http://127\.0\.0\.1:\d+", out.read_text())) is None:
             assert self.process.poll() is None, out.read_text()
@@ -158,6 +168,7 @@ class Platform:
     token: str
     phones: list[str]
     acknowledged: dict[str, dict[str, Any]] = field(default_factory=dict)
+    turns: int = 0
 
     def batches(self, count: int) -> list[list[dict[str, Any]]]:
         """Trips one after the other, a hundred people a batch: every one of them is to be credited."""
@@ -165,9 +176,8 @@ class Platform:
         reports = []
         for number in range(count * BATCH):
             # Two trips an hour, at most twenty a day: no overlap, no cap.
-            turn = number // PEOPLE
-            day, slot = divmod(turn, 20)
-            start = datetime(2026, 11, 2 + day, 6 + slot // 2, slot % 2 * 30, tzinfo=UTC)
+            day, slot = divmod(self.turns + number // PEOPLE, 20)
+            start = FIRST_DAY + timedelta(days=day, minutes=30 * slot)
             reports.append(
                 {
                     "event_id": f"{tag}-{number}",
@@ -175,10 +185,11 @@ class Platform:
                     "region": "440300",
                     "subject": {"scheme": "phone", "value": self.phones[number % PEOPLE]},
                     "started_at": start.isoformat(),
-                    "ended_at": start.replace(minute=start.minute + 20).isoformat(),
+                    "ended_at": (start + timedelta(minutes=20)).isoformat(),
                     "distance_m": 10_000,
                 }
             )
+        self.turns += -(-count * BATCH // PEOPLE)
         return [reports[i : i + BATCH] for i in range(0, len(reports), BATCH)]
 
     def client(self, **over: Any) -> httpx.AsyncClient:
@@ -220,6 +231,20 @@ class Platform:
 
         await asyncio.gather(*(caller() for _ in range(at_once)))
         return codes
+
+    @contextlib.asynccontextmanager
+    async def reporting(
+        self, batches: list[list[dict[str, Any]]], after: int
+    ) -> AsyncIterator["asyncio.Task[list[int]]"]:
+        """Four callers report; the block begins when so many batches of theirs are acknowledged."""
+        known = len(self.acknowledged)
+        task = asyncio.create_task(self.report_until_it_breaks(batches, 4))
+        async with asyncio.timeout(60):
+            while len(self.acknowledged) < known + after * BATCH and not task.done():  # noqa: ASYNC110 - the service's state
+                await asyncio.sleep(0.005)
+        assert not task.done(), task.result()
+        yield task
+        await task
 
     async def report_everything_again(self, batches: list[list[dict[str, Any]]]) -> None:
         before = dict(self.acknowledged)
@@ -295,11 +320,9 @@ async def sign_in(platform: Platform) -> httpx.Response:
 
 async def test_kill_9_of_the_service(service: Service, platform: Platform) -> None:
     batches = platform.batches(40)
-    reporting = asyncio.create_task(platform.report_until_it_breaks(batches, 4))
-    while len(platform.acknowledged) < 5 * BATCH:
-        await asyncio.sleep(0.005)
-    await service.kill()
-    codes = await reporting
+    async with platform.reporting(batches, after=5) as reporting:
+        await service.kill()
+    codes = reporting.result()
     assert set(codes) == {200}
     assert 5 <= len(codes) < len(batches)
 
@@ -311,13 +334,10 @@ async def test_kill_9_of_the_service(service: Service, platform: Platform) -> No
 
 async def test_kill_9_of_postgresql(service: Service, platform: Platform) -> None:
     batches = platform.batches(40)
-    known = len(platform.acknowledged)
-    reporting = asyncio.create_task(platform.report_until_it_breaks(batches, 4))
-    while len(platform.acknowledged) < known + 5 * BATCH:
-        await asyncio.sleep(0.005)
     with service.not_started_again(service.postgres):
-        await asyncio.to_thread(service.kill_postgres)
-        codes = await reporting
+        async with platform.reporting(batches, after=5) as reporting:
+            await asyncio.to_thread(service.kill_postgres)
+        codes = reporting.result()
         assert set(codes) == {200, 503}  # and nothing hung and no connection broke: the service itself lives
         async with platform.client() as http:
             assert (await http.get("/readyz")).status_code == 503
@@ -325,40 +345,19 @@ async def test_kill_9_of_postgresql(service: Service, platform: Platform) -> Non
             single = await http.post("/v1/activities", json=batches[0][0])
             assert (single.status_code, single.json()["code"]) == (503, "storage.unavailable")
             assert int(single.headers["retry-after"]) > 0
+            for method, path, body in DOORS:
+                answer = await http.request(method, path, json=body)
+                assert (answer.status_code, answer.json()["code"]) == (503, "storage.unavailable"), path
+                assert int(answer.headers["retry-after"]) > 0
+        assert (await sign_in(platform)).status_code == 503
 
     # It starts the server again by itself.
     async with asyncio.timeout(RECOVERY_LIMIT_S), platform.client() as http:
-        while (await http.get("/readyz")).status_code != 200:
+        while (await http.get("/readyz")).status_code != 200:  # noqa: ASYNC110 - the service's state
             await asyncio.sleep(0.1)
     await platform.report_everything_again(batches)
     await platform.assert_stored_once()
     await service.verify()
-
-
-@pytest.mark.parametrize(
-    ("method", "path", "body"),
-    [
-        ("GET", "/v1/activities/act_" + "0" * 32, None),
-        ("GET", "/v1/activities/act_" + "0" * 32 + "/explanation", None),
-        ("POST", "/v1/activities/act_" + "0" * 32 + "/reversal", {"reason": "x"}),
-        ("POST", "/v1/operator/holders/batch", {"holders": []}),
-    ],
-)
-async def test_every_door_says_that_the_database_is_away(
-    service: Service, platform: Platform, method: str, path: str, body: Any
-) -> None:
-    with service.not_started_again(service.postgres):
-        if service.postgres.running:
-            await asyncio.to_thread(service.kill_postgres)
-        async with platform.client() as http:
-            answer = await http.request(method, path, json=body)
-            assert (answer.status_code, answer.json()["code"]) == (503, "storage.unavailable")
-            assert int(answer.headers["retry-after"]) > 0
-            answer = await sign_in(platform)
-            assert answer.status_code == 503
-    async with asyncio.timeout(RECOVERY_LIMIT_S), platform.client() as http:
-        while (await http.get("/readyz")).status_code != 200:
-            await asyncio.sleep(0.1)
 
 
 def unchecked(text: str) -> float:
@@ -384,21 +383,20 @@ async def test_redis_away(service: Service, platform: Platform) -> None:
             assert (ready.status_code, ready.json()["redis"]) == (200, "away")
         # What guards a secret fails closed.
         refused = await sign_in(platform)
-        assert (refused.status_code, refused.json()["code"]) == (503, "auth.unavailable")
+        assert (refused.status_code, refused.json()["code"]) == (503, "auth.unavailable"), (
+            service.folder / "service.out"
+        ).read_text()
         assert int(refused.headers["retry-after"]) > 0
     async with asyncio.timeout(RECOVERY_LIMIT_S):
-        while (await sign_in(platform)).status_code != 200:
+        while (await sign_in(platform)).status_code != 200:  # noqa: ASYNC110 - the service's state
             await asyncio.sleep(0.2)
 
 
 async def test_sigterm_ends_what_is_under_way(service: Service, platform: Platform) -> None:
     batches = platform.batches(30)
-    known = len(platform.acknowledged)
-    reporting = asyncio.create_task(platform.report_until_it_breaks(batches, 4))
-    while len(platform.acknowledged) < known + 3 * BATCH:
-        await asyncio.sleep(0.005)
-    code = await service.terminate()
-    codes = await reporting
+    async with platform.reporting(batches, after=3) as reporting:
+        code = await service.terminate()
+    codes = reporting.result()
     assert set(codes) == {200}
     assert code in (0, -signal.SIGTERM), (service.folder / "service.out").read_text()
     assert not service.postgres.running

@@ -1,0 +1,107 @@
+"""What a decided batch writes: rows for the tables of all packages, gathered in one pass. Pure."""
+
+import datetime
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from accounts.ids import epoch_ms, uuid7_batch
+from accounts.models import AccountKind, EntryKind
+from app.crediting.repository import packed_activity
+from dedup.periods import day_of
+
+if TYPE_CHECKING:
+    from accounts.repository import EntryRow
+    from app.crediting.decision import Candidate, CapKey
+    from app.crediting.rules import Rules
+    from dedup.repository import IntervalRow
+
+LotKey = tuple[UUID, int, datetime.date]
+"""(holder, asset, expiry date)."""
+
+
+@dataclass(slots=True)
+class Bookings:
+    """Rows of a batch; amounts of one holder, lot or cap window are added up."""
+
+    activities: list[bytes] = field(default_factory=list)
+    intervals: list["IntervalRow"] = field(default_factory=list)
+    entries: list["EntryRow"] = field(default_factory=list)
+    grams_mg: dict[UUID, int] = field(default_factory=dict)
+    points: dict[UUID, int] = field(default_factory=dict)
+    lots: dict[LotKey, int] = field(default_factory=dict)
+    caps: dict["CapKey", int] = field(default_factory=dict)
+
+
+def book(candidates: Sequence["Candidate"], rules: "Rules", now: datetime.datetime) -> Bookings:
+    """Gather what decided candidates write at the moment of booking."""
+    bookings = Bookings()
+    now_ms = epoch_ms(now)
+    today = day_of(now_ms // 1000)
+    entry_ids = iter(uuid7_batch(now_ms, 2 * len(candidates)))
+    for candidate in candidates:
+        prepared = candidate.prepared
+        if prepared.rule is None:
+            continue
+        tokens = b""
+        if candidate.earns:
+            tokens = _claim(candidate, bookings)
+            _credit(candidate, bookings, rules, entry_ids.__next__, today)
+        bookings.activities.append(packed_activity(candidate, prepared.rule.methodology_id, tokens))
+    return bookings
+
+
+def _claim(candidate: "Candidate", bookings: Bookings) -> bytes:
+    prepared = candidate.prepared
+    tokens = [token.bytes for _, token in candidate.whole]
+    for _, token, day, start, end in candidate.intervals:
+        tokens.append(token.bytes)
+        bookings.intervals.append(
+            (token, day, candidate.activity_id, start, end, prepared.started_s, prepared.ended_s)
+        )
+    for cap, key in candidate.caps:
+        bookings.caps[key] = cap.limit
+    return b"".join(tokens)
+
+
+def _credit(
+    candidate: "Candidate",
+    bookings: Bookings,
+    rules: "Rules",
+    next_id: Callable[[], UUID],
+    today: datetime.date,
+) -> None:
+    prepared = candidate.prepared
+    holder_id = candidate.holder_id
+    if candidate.co2e_mg:
+        bookings.grams_mg[holder_id] = bookings.grams_mg.get(holder_id, 0) + candidate.co2e_mg
+        bookings.entries.append(
+            (
+                holder_id,
+                next_id(),
+                candidate.activity_id,
+                rules.asset(prepared.asset_key),
+                EntryKind.CREDIT,
+                AccountKind.ISSUANCE_SIDE,
+                AccountKind.HOLDER_OPEN,
+                candidate.co2e_mg,
+            )
+        )
+    if candidate.points:
+        asset = rules.asset(prepared.points_key)
+        bookings.points[holder_id] = bookings.points.get(holder_id, 0) + candidate.points
+        lot = (holder_id, asset, prepared.programme.expires_on(today))
+        bookings.lots[lot] = bookings.lots.get(lot, 0) + candidate.points
+        bookings.entries.append(
+            (
+                holder_id,
+                next_id(),
+                candidate.activity_id,
+                asset,
+                EntryKind.CREDIT,
+                AccountKind.PROGRAMME,
+                AccountKind.HOLDER_POINTS,
+                candidate.points,
+            )
+        )

@@ -1,0 +1,369 @@
+"""Who may do what: every route with every kind of token, foreign ids, regions, and the database's own rights."""
+
+import itertools
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+import pytest_asyncio
+from api.stage import Stage, kept
+from fastapi.routing import APIRoute
+from helpers import Caller, City, metro
+from starlette.routing import Route
+
+from app.application import create_app
+from app.auth.principal import covers
+
+AUDIENCES = (
+    "platform",
+    "other_platform",
+    "operator",
+    "foreign_operator",
+    "bank",
+    "merchant",
+    "resident",
+    "other_resident",
+    "nobody",
+    "garbage",
+)
+
+
+def rights(**given: int) -> dict[str, int]:
+    """What each audience is answered: 403 where nothing is given, 401 without a good token."""
+    return {"nobody": 401, "garbage": 401} | {name: given.get(name, 403) for name in AUDIENCES[:-2]}
+
+
+ANYBODY = dict.fromkeys(AUDIENCES, 200)
+READERS = rights(
+    platform=200,
+    other_platform=404,
+    operator=200,
+    foreign_operator=404,
+    resident=200,
+    other_resident=404,
+)
+# The ids in the paths are the operator's holder, the resident itself, and an activity that the platform reported.
+ROUTES: dict[tuple[str, str], dict[str, int]] = {
+    ("POST", "/oauth/token"): dict.fromkeys(AUDIENCES, 401),
+    ("GET", "/.well-known/jwks.json"): ANYBODY,
+    ("GET", "/v1/methodologies"): ANYBODY,
+    ("GET", "/healthz"): ANYBODY,
+    ("GET", "/readyz"): ANYBODY,
+    ("GET", "/metrics"): ANYBODY,
+    ("GET", "/docs"): ANYBODY,
+    ("GET", "/docs/oauth2-redirect"): ANYBODY,
+    ("GET", "/openapi.json"): ANYBODY,
+    ("POST", "/v1/activities"): rights(platform=200, other_platform=200),
+    ("POST", "/v1/activities/batch"): rights(platform=200, other_platform=200),
+    ("GET", "/v1/activities/{activity_id}"): READERS,
+    ("GET", "/v1/activities/{activity_id}/explanation"): READERS,
+    ("POST", "/v1/activities/{activity_id}/reversal"): rights(
+        platform=409, other_platform=404, operator=409, foreign_operator=404
+    ),
+    ("POST", "/v1/operator/holders/batch"): rights(
+        platform=200, other_platform=200, operator=200, foreign_operator=200
+    ),
+    ("GET", "/v1/operator/holders/{holder_id}"): rights(operator=200, foreign_operator=404),
+    ("POST", "/v1/operator/holders/{holder_id}/token"): rights(operator=200, foreign_operator=404),
+    ("POST", "/v1/operator/holders/{holder_id}/consents/withdrawal"): rights(
+        operator=200, foreign_operator=404
+    ),
+    ("GET", "/v1/me/account"): rights(resident=200, other_resident=200),
+    ("GET", "/v1/me/entries"): rights(resident=200, other_resident=200),
+}
+
+
+def flat(routes: Any) -> list[Any]:
+    """All routes, also those of routers that are kept as they were included."""
+    found = []
+    for route in routes:
+        inner = getattr(route, "original_router", None)
+        if inner is not None:
+            found.extend(flat(inner.routes))
+        else:
+            found.append(route)
+    return found
+
+
+def routes_of_the_app() -> set[tuple[str, str]]:
+    """Every route that answers, whether it is in the document or not."""
+    app = create_app()
+    documented = {
+        (method.upper(), path)
+        for path, operations in app.openapi()["paths"].items()
+        for method in operations
+        if method in ("get", "post", "put", "patch", "delete")
+    }
+    walked = {
+        (method, route.path)
+        for route in flat(app.routes)
+        if isinstance(route, Route | APIRoute)
+        for method in (route.methods or ()) - {"HEAD", "OPTIONS"}
+    }
+    return documented | walked
+
+
+def test_every_route_has_its_rights_here() -> None:
+    assert routes_of_the_app() == set(ROUTES)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def cast(stage: Stage) -> dict[str, Caller]:
+    city = stage.city
+    stranger = await city.holder(stage.operator, "13786410000")
+    return {
+        "platform": stage.source,
+        "other_platform": stage.other,
+        "operator": stage.operator,
+        "foreign_operator": await city.client("operator", "310000"),
+        "bank": await city.client("bank"),
+        "merchant": await city.client("merchant"),
+        "resident": stage.resident,
+        "other_resident": await city.resident(stage.operator, stranger),
+        "nobody": Caller(city.http, "", "", "", ""),
+        "garbage": Caller(city.http, "e30.e30.AA", "", "", ""),
+    }
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def credited(stage: Stage) -> str:
+    answer = await stage.source.post("/v1/activities", json=metro("rights", stage.phone))
+    assert answer.json()["outcome"] == "credited", answer.text
+    return str(answer.json()["activity_id"])
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def reversed_(stage: Stage) -> str:
+    """An activity that is reversed already, so that reversing it again changes nothing."""
+    report = metro(
+        "undone",
+        stage.phone,
+        started_at="2026-11-14T08:00:00+08:00",
+        ended_at="2026-11-14T08:20:00+08:00",
+    )
+    activity = (await stage.source.post("/v1/activities", json=report)).json()["activity_id"]
+    answer = await stage.source.post(f"/v1/activities/{activity}/reversal", json={"reason": "x"})
+    assert answer.status_code == 200, answer.text
+    return str(activity)
+
+
+async def call(who: Caller, method: str, path: str) -> httpx.Response:
+    bodies: dict[str, dict[str, Any]] = {
+        "/reversal": {"json": {"reason": "x"}},
+        "/holders/batch": {"json": {"holders": []}},
+        "/activities/batch": {"json": []},
+        "/v1/activities": {"json": metro("nobody", "13700000009")} if method == "POST" else {},
+        "/withdrawal": {"json": {"scene_group": "never"}},
+        "/oauth/token": {"data": {"grant_type": "client_credentials", "client_id": "x", "client_secret": "y"}},
+    }
+    kwargs = next((body for end, body in bodies.items() if path.endswith(end)), {})
+    if not who.token:
+        return await who.http.request(method, path, **kwargs)
+    return await who.request(method, path, **kwargs)
+
+
+@pytest.mark.parametrize(("method", "path"), sorted(ROUTES), ids=str)
+async def test_every_token_at_every_route(
+    stage: Stage,
+    cast: dict[str, Caller],
+    credited: str,
+    reversed_: str,
+    owner: asyncpg.Connection,
+    method: str,
+    path: str,
+) -> None:
+    own = path.replace("{holder_id}", stage.holder).replace(
+        "{activity_id}", reversed_ if path.endswith("/reversal") else credited
+    )
+    nowhere = path.replace("{holder_id}", "hld_" + "1" * 32).replace("{activity_id}", "act_" + "1" * 32)
+    before = await kept(owner)
+    for audience, status in ROUTES[method, path].items():
+        answer = await call(cast[audience], method, own)
+        assert answer.status_code == status, (audience, answer.text)
+        if status >= 400:
+            assert answer.headers["content-type"] == "application/problem+json"
+        if status == 404:
+            # What is not yours looks like what is not there.
+            other = await call(cast[audience], method, nowhere)
+            assert other.status_code == 404
+            assert answer.json() | {"instance": ""} == other.json() | {"instance": ""}
+        if "{" in path and status == 200:
+            assert (await call(cast[audience], method, nowhere)).status_code == 404
+    assert await kept(owner) == before
+
+
+@pytest.mark.parametrize(
+    "odd",
+    ["act_", "x", "act_" + "g" * 32, "hld_" + "1" * 32, "act_" + "1" * 31, "ACT_" + "1" * 32, "act_%00", "%F0%9F"],
+)
+async def test_an_id_that_is_none(stage: Stage, odd: str) -> None:
+    for who, path in (
+        (stage.source, f"/v1/activities/{odd}"),
+        (stage.resident, f"/v1/activities/{odd}/explanation"),
+        (stage.operator, f"/v1/operator/holders/{odd.replace('act_', 'hld_').replace('hld_1', 'act_1')}"),
+    ):
+        assert (await who.get(path)).status_code == 404
+
+
+async def test_a_residents_token_only_reads(
+    stage: Stage, cast: dict[str, Caller], owner: asyncpg.Connection
+) -> None:
+    for method, path in ROUTES:
+        if method != "GET" and path != "/oauth/token":
+            assert ROUTES[method, path]["resident"] == 403
+    count = "SELECT count(*) FROM audit_records WHERE action = 'holder.token_issued' AND target_id = $1"
+    before = await owner.fetchval(count, stage.holder)
+    for _ in range(3):
+        await stage.city.resident(stage.operator, stage.holder)
+    foreign = await cast["foreign_operator"].post(f"/v1/operator/holders/{stage.holder}/token")
+    assert foreign.status_code == 404
+    assert await owner.fetchval(count, stage.holder) == before + 3
+    record = await owner.fetchrow(
+        "SELECT * FROM audit_records WHERE target_id = $1 ORDER BY at DESC LIMIT 1", stage.holder
+    )
+    assert record["actor_client_id"] == stage.operator.client_id
+    assert record["actor_name"]
+    # A token that is not written down is not issued: the trail and the token stand or fall together.
+    assert stage.phone not in str(dict(record))
+
+
+REGIONS = ("440300", "440305", "440100", "310000", "310101")
+OPERATORS = ("100000", "440000", "440300", "440305", "310000", "420100")
+
+
+def test_what_a_region_covers() -> None:
+    seen = {
+        operator: {region for region in REGIONS if covers(operator, region)} for operator in OPERATORS
+    }
+    assert seen == {
+        "100000": set(REGIONS),
+        "440000": {"440300", "440305", "440100"},
+        "440300": {"440300", "440305"},
+        "440305": {"440305"},
+        "310000": {"310000", "310101"},
+        "420100": set(),
+    }
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def operators(city: City) -> dict[str, Caller]:
+    return {region: await city.client("operator", region) for region in OPERATORS}
+
+
+async def test_an_operator_sees_its_region_only(
+    city: City, stage: Stage, phones: Any, operators: dict[str, Caller]
+) -> None:
+    nation = operators["100000"]
+    holders = {region: await city.holder(nation, phones(), stage.source, region=region) for region in REGIONS}
+    for (mine, operator), (theirs, holder) in itertools.product(operators.items(), holders.items()):
+        status = 200 if covers(mine, theirs) else 404
+        path = f"/v1/operator/holders/{holder}"
+        assert (await operator.get(path)).status_code == status, (mine, theirs)
+        assert (await operator.post(path + "/token")).status_code == status, (mine, theirs)
+        ended = await operator.post(path + "/consents/withdrawal", json={"scene_group": "never"})
+        assert ended.status_code == status, (mine, theirs)
+        onboarding = {"region": theirs, "identities": [{"scheme": "phone", "value": phones()}]}
+        answer = await operator.post("/v1/operator/holders/batch", json={"holders": [onboarding]})
+        item = answer.json()["items"][0]
+        assert item["error"] == (None if status == 200 else "out_of_region"), (mine, theirs)
+        assert (item["holder_id"] is None) is (status == 404)
+
+
+@pytest.mark.parametrize("region", ["440300", "440305", "310101"])
+async def test_an_operator_sees_acts_of_its_region_only(
+    city: City, stage: Stage, phones: Any, operators: dict[str, Caller], region: str
+) -> None:
+    phone = phones()
+    # The person lives elsewhere: it is the act's own region that counts.
+    await city.holder(operators["100000"], phone, stage.source, region="420100")
+    answer = await stage.source.post("/v1/activities", json=metro(f"at-{region}", phone, region=region))
+    activity = answer.json()["activity_id"]
+    assert activity is not None, answer.text
+    for mine, operator in operators.items():
+        status = 200 if covers(mine, region) else 404
+        for path in (f"/v1/activities/{activity}", f"/v1/activities/{activity}/explanation"):
+            assert (await operator.get(path)).status_code == status, mine
+        if status == 404:
+            path = f"/v1/activities/{activity}/reversal"
+            assert (await operator.post(path, json={"reason": "x"})).status_code == 404, mine
+    state = (await stage.source.get(f"/v1/activities/{activity}")).json()
+    assert state["reversed_at"] is None
+
+
+async def test_the_services_role_owns_nothing_and_cannot_change_entries(
+    database_urls: tuple[str, str], stage: Stage, credited: str, owner: asyncpg.Connection
+) -> None:
+    role = await asyncpg.connect(database_urls[0])
+    try:
+        me = await role.fetchrow(
+            "SELECT rolsuper, rolcreatedb, rolcreaterole, rolbypassrls, rolreplication"
+            " FROM pg_roles WHERE rolname = current_user"
+        )
+        assert not any(me)
+        assert await role.fetchval("SELECT count(*) FROM pg_class WHERE relowner = current_user::regrole") == 0
+        assert await role.fetchval("SELECT count(*) FROM pg_proc WHERE proowner = current_user::regrole") == 0
+        assert await role.fetchval("SELECT count(*) FROM pg_auth_members WHERE member = current_user::regrole") == 0
+        assert not await role.fetchval("SELECT has_schema_privilege('public', 'CREATE')")
+        assert not await role.fetchval("SELECT has_database_privilege(current_database(), 'CREATE')")
+        tables = [
+            row[0]
+            for row in await owner.fetch(
+                "SELECT oid::regclass::text FROM pg_class WHERE relkind IN ('r', 'p')"
+                " AND relnamespace = 'public'::regnamespace"
+            )
+        ]
+        assert len([table for table in tables if table.startswith("entries_")]) > 12
+        for table in tables:
+            forbidden = ["TRUNCATE", "TRIGGER", "REFERENCES"]
+            if table.startswith(("entries", "audit_records", "receipts", "methodology_versions", "assets")):
+                forbidden += ["UPDATE", "DELETE"]
+            if table.startswith(("activities", "holders", "identities", "consents", "balances", "lots", "clients")):
+                forbidden.append("DELETE")
+            for privilege in forbidden:
+                held = await role.fetchval("SELECT has_table_privilege($1, $2)", table, privilege)
+                assert not held, (table, privilege)
+                if privilege in ("UPDATE", "REFERENCES") and table.startswith("entries"):
+                    assert not await role.fetchval("SELECT has_any_column_privilege($1, $2)", table, privilege)
+        denied = (
+            "UPDATE entries SET amount = amount + 1",
+            "DELETE FROM entries",
+            "TRUNCATE entries",
+            "UPDATE entries_2026_11 SET amount = 1",
+            "DELETE FROM entries_2026_11",
+            "ALTER TABLE entries DISABLE TRIGGER ALL",
+            "DROP TABLE entries_2026_11",
+            "ALTER TABLE entries DETACH PARTITION entries_2026_11",
+            "UPDATE audit_records SET detail = ''",
+            "DELETE FROM audit_records",
+            "UPDATE activities SET co2e_mg = 0",
+            "UPDATE receipts SET body_mac = ''",
+            "UPDATE consents SET granted_at = now()",
+            "DELETE FROM consents",
+            "UPDATE clients SET scopes = '{}'",
+            "UPDATE organisations SET region = '100000'",
+            "DELETE FROM signing_keys",
+            "CREATE TABLE mine (a int)",
+            "CREATE TEMPORARY TABLE mine (a int)",
+            "SET ROLE tanpuhui_owner",
+            "COPY entries TO PROGRAM 'cat'",
+            "SELECT pg_read_file('/etc/passwd')",
+        )
+        for statement in denied:
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await role.execute(statement)
+    finally:
+        await role.close()
+
+
+async def test_sign_in_gives_no_more_than_the_client_has(city: City) -> None:
+    for kind in ("platform", "bank", "merchant", "operator"):
+        client = await city.client(kind)
+        for wanted in ("me:account:read", "operator:holders:write platforms:activities:write", "*", "admin"):
+            answer = await city.http.post(
+                "/oauth/token",
+                data={"grant_type": "client_credentials", "scope": wanted},
+                auth=(client.client_id, client.secret),
+            )
+            assert answer.status_code == 400, (kind, wanted)
+            assert answer.json()["error"] == "invalid_scope"

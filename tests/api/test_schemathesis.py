@@ -1,0 +1,172 @@
+"""Schemathesis against the running service, once with each audience's token."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import pytest_asyncio
+import requests
+import schemathesis
+from api.stage import Stage
+from helpers import metro
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from hypothesis.errors import Unsatisfiable
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+AUDIENCES = ("platform", "operator", "resident", "bank", "merchant", "nobody")
+EXAMPLES = 6
+SHARE = 0.8
+SECONDS = 45
+# What only a right secret gets past; the rest of that operation is tried with what is made up.
+_reached: dict[str, set[str]] = {}
+_spent: list[float] = []
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def tokens(stage: Stage) -> dict[str, str]:
+    city = stage.city
+    return {
+        "platform": stage.source.token,
+        "operator": stage.operator.token,
+        "resident": stage.resident.token,
+        "bank": (await city.client("bank")).token,
+        "merchant": (await city.client("merchant")).token,
+        "nobody": "",
+    }
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def known(stage: Stage) -> dict[str, Any]:
+    """What is really there: a holder, activities, a client, and bodies that mean something."""
+    reports = [
+        metro(
+            f"known-{day}",
+            stage.phone,
+            started_at=f"2026-10-{day:02d}T08:00:00+08:00",
+            ended_at=f"2026-10-{day:02d}T08:25:00+08:00",
+        )
+        for day in range(1, 6)
+    ]
+    items = (await stage.source.post("/v1/activities/batch", json=reports)).json()["items"]
+    assert {item["outcome"] for item in items} == {"credited"}
+    return {
+        "activities": [item["activity_id"] for item in items],
+        "holder": stage.holder,
+        "report": reports[0],
+        "client": {
+            "grant_type": "client_credentials",
+            "client_id": stage.source.client_id,
+            "client_secret": stage.source.secret,
+        },
+    }
+
+
+def made_real(case: Any, known: dict[str, Any], turn: int) -> None:
+    """Put what is really there into a made-up case."""
+    names = case.path_parameters
+    if "activity_id" in names:
+        names["activity_id"] = known["activities"][turn % len(known["activities"])]
+    if "holder_id" in names:
+        names["holder_id"] = known["holder"]
+    path = case.operation.path
+    if path == "/oauth/token":
+        case.body = known["client"]
+    elif path == "/v1/activities":
+        case.body = known["report"]
+    elif path == "/v1/activities/batch":
+        case.body, case.media_type = [known["report"]], "application/json"
+    elif path.endswith("/reversal"):
+        case.body = {"reason": "refund"}
+    elif path.endswith("/withdrawal"):
+        case.body = {"scene_group": "never"}
+    elif path.endswith("/holders/batch"):
+        case.body = {"holders": []}
+    case.query.clear()
+
+
+def explore(base_url: str, token: str, known: dict[str, Any]) -> set[str]:
+    """Try every operation; answers those that reached a 2xx."""
+    schema = schemathesis.openapi.from_url(base_url + "/openapi.json")
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    reached: set[str] = set()
+    with requests.Session() as session:
+        for found in schema.get_all_operations():
+            operation = found.ok()
+            turn = iter(range(10_000))
+
+            def once(case: Any, real: bool, turn: Any = turn) -> None:
+                if real:
+                    made_real(case, known, next(turn))
+                answer = case.call(base_url=base_url, session=session, headers=headers, timeout=10)
+                if 200 <= answer.status_code < 300:
+                    reached.add(case.operation.label)  # noqa: B023 - called within this very loop
+                if answer.status_code >= 400 and case.operation.path != "/readyz":
+                    assert answer.headers["content-type"] == ["application/problem+json"]
+                case.validate_response(answer, checks=CHECKS)
+
+            for mode, count in ((GenerationMode.POSITIVE, EXAMPLES), (GenerationMode.NEGATIVE, EXAMPLES // 2)):
+                run(operation.as_strategy(generation_mode=mode), once, count)
+    return reached
+
+
+def run(cases: Any, once: Callable[[Any, bool], None], count: int) -> None:
+    """So many cases, the same in every run."""
+
+    @settings(
+        max_examples=count,
+        derandomize=True,
+        deadline=None,
+        database=None,
+        phases=(Phase.explicit, Phase.generate),
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=cases, real=st.booleans())
+    def test(case: Any, real: bool) -> None:
+        once(case, real)
+
+    # There is no wrong way to ask what takes no parameter and no body.
+    with contextlib.suppress(Unsatisfiable):
+        test()
+
+
+@pytest.mark.parametrize("audience", AUDIENCES)
+async def test_answers_conform(
+    base_url: str, tokens: dict[str, str], known: dict[str, Any], audience: str
+) -> None:
+    began = time.perf_counter()
+    _reached[audience] = await asyncio.to_thread(explore, base_url, tokens[audience], known)
+    _spent.append(time.perf_counter() - began)
+    assert sum(_spent) < SECONDS
+
+
+def test_most_operations_reach_a_2xx(request: pytest.FixtureRequest) -> None:
+    if set(_reached) != set(AUDIENCES):
+        pytest.skip("needs the whole file")
+    schema = schemathesis.openapi.from_dict(_document())
+    everything = {found.ok().label for found in schema.get_all_operations()}
+    reached = set().union(*_reached.values())
+    assert len(reached) >= SHARE * len(everything), sorted(everything - reached)
+
+
+def _document() -> dict[str, Any]:
+    from app.application import create_app  # noqa: PLC0415 - the only use here
+
+    return create_app().openapi()
