@@ -22,7 +22,7 @@ class DomainError(Exception):
         self.retry_after_s = retry_after_s
 
 
-class NotFound(DomainError):  # noqa: N818 - says what happened, as all errors here
+class NotFound(DomainError):
     """Not there, or not the caller's."""
 
     code = "not_found"

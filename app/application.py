@@ -63,7 +63,9 @@ class Observed:
             await self._app(scope, receive, sending)
         except Exception as error:
             # The error's own text may quote what was sent: its kind and place are enough.
-            log.error("unexpected error", error=type(error).__name__, place=_place(error), path=_route(scope))
+            log.error(  # noqa: TRY400
+                "unexpected error", error=type(error).__name__, place=_place(error), path=_route(scope)
+            )
             if status:
                 raise
             status = 500

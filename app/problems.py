@@ -9,10 +9,11 @@ from starlette.responses import Response
 
 from accounts.errors import DomainError, Fault
 
+UNAUTHORIZED = 401
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "https://tanpuhui.example/problems/"
 
-# code: (status, Chinese, English)
+# Status, Chinese, English of each code.
 CODES: dict[str, tuple[int, str, str]] = {
     "request.malformed": (400, "请求无法解析", "The request cannot be read"),
     "request.invalid": (422, "请求内容不符合要求", "The request is understood but does not fit"),
@@ -115,6 +116,6 @@ def problem_response(error: DomainError, path: str, headers: Headers, /, **extra
     answer_headers = {"Content-Language": "en" if text == english else "zh"}
     if error.retry_after_s is not None:
         answer_headers["Retry-After"] = str(error.retry_after_s)
-    if status == 401:
+    if status == UNAUTHORIZED:
         answer_headers["WWW-Authenticate"] = "Basic" if error.code == "auth.client" else "Bearer"
     return Response(orjson.dumps(body), status, answer_headers, MEDIA_TYPE)

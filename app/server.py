@@ -83,7 +83,7 @@ async def _watch(stack: "Stack") -> None:
         try:
             await asyncio.to_thread(stack.ensure_running)
         except Exception as error:  # noqa: BLE001 - it is tried again, and readyz says what is away
-            log.error("embedded server cannot be started", error=type(error).__name__)
+            log.warning("embedded server cannot be started", error=type(error).__name__)
 
 
 @asynccontextmanager

@@ -26,7 +26,7 @@ Piece = tuple[date, int, int]
 """A local day and the part ``[start, end)`` of a period that lies in it, epoch seconds."""
 
 
-class PeriodRefused(ValueError):  # noqa: N818 - named as what happened, like the package's other refusals
+class PeriodRefused(ValueError):
     """A period that holds no second; ``code`` is stable: period_empty."""
 
     def __init__(self) -> None:

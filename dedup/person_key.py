@@ -52,7 +52,7 @@ _USCC_RANK: Final = {char: rank for rank, char in enumerate(_USCC_ALPHABET)}
 _USCC_WEIGHTS: Final = tuple(pow(3, i, 31) for i in range(17))
 
 
-class IdentifierRefused(ValueError):  # noqa: N818 - named as what happened, like the package's other refusals
+class IdentifierRefused(ValueError):
     """An identifier that cannot be used; ``code`` is stable, neither text nor cause holds the value."""
 
     def __init__(self, code: IdentifierCode) -> None:

@@ -29,7 +29,7 @@ _CACHED_HEADS: Final = 4096
 TokenCode = Literal["natural_key_empty", "period_empty", "subject_key_empty", "text_invalid"]
 
 
-class TokenRefused(ValueError):  # noqa: N818 - named as what happened, like the package's other refusals
+class TokenRefused(ValueError):
     """A field no token is made of; ``code`` is stable, the text never holds the field."""
 
     def __init__(self, code: TokenCode) -> None:

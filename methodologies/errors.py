@@ -30,7 +30,7 @@ class PackError(ValueError):
         self.message_en = message_en
 
 
-class Refused(Exception):  # noqa: N818 - an outcome of the domain, named like one
+class Refused(Exception):
     """An act is not credited by a methodology.
 
     `code` is stable snake_case (`missing_input`, `input_out_of_range`, `implausible_speed`,

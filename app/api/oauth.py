@@ -22,7 +22,7 @@ class TokenAnswer(BaseModel):
     """An access token."""
 
     access_token: str
-    token_type: str = "Bearer"
+    token_type: str = "Bearer"  # noqa: S105 - the name of the scheme
     expires_in: int = Field(description="Seconds")
     scope: str
 

@@ -57,7 +57,7 @@ class ResidentToken(BaseModel):
     """A read-only token of one holder."""
 
     access_token: str
-    token_type: str = "Bearer"
+    token_type: str = "Bearer"  # noqa: S105 - the name of the scheme
     expires_in: int = Field(description="Seconds")
     scope: str
 
@@ -71,7 +71,7 @@ class ResidentToken(BaseModel):
 async def onboard_holders(
     request: Request, principal: Annotated[Principal, Depends(caller(*ONBOARDERS))], services: ServicesDep
 ) -> Response:
-    """Set-based and idempotent. Identifiers are hashed here and dropped. A platform records consents for itself only."""
+    """Set-based and idempotent. Identifiers are hashed and dropped. A platform records consents for itself only."""
     raw = await _read(request, services)
     batch = parse(_BATCH, raw)
     now = services.intake.clock()

@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
 import orjson
@@ -39,11 +39,13 @@ from app.crediting.errors import (
     StorageUnavailable,
     Unprocessable,
 )
-from app.crediting.prepare import Prepared
-from app.crediting.schemas import ActivityOutcome, ActivityReport, BatchOutcome
+from app.crediting.schemas import MAX_TEXT, ActivityOutcome, ActivityReport, BatchOutcome
 from app.crediting.service import CONFLICT, Result
 from app.problems import RequestError
 from app.wiring import Services
+
+if TYPE_CHECKING:
+    from app.crediting.prepare import Prepared
 
 router = APIRouter(prefix="/v1/activities", tags=["activities"])
 
@@ -224,7 +226,7 @@ def _event_id(body: bytes) -> str | None:
     except ValueError:
         return None
     event_id = value.get("event_id") if isinstance(value, dict) else None
-    return event_id if isinstance(event_id, str) and len(event_id) <= 128 else None
+    return event_id if isinstance(event_id, str) and len(event_id) <= MAX_TEXT else None
 
 
 async def _report_items(services: Services, source_id: UUID, items: Sequence[Item]) -> list[dict[str, Any]]:

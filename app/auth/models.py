@@ -24,7 +24,7 @@ def _moment(*, nullable: bool = False) -> Column[datetime]:
 
 
 class Organisation(SQLModel, table=True):
-    """Who calls. `region` is where an operator's rights end: a GB/T 2260 code, a province or nation covering its parts."""
+    """Who calls. `region` (GB/T 2260) is where an operator's rights end; a province or the nation covers its parts."""
 
     __tablename__: ClassVar[str] = "organisations"
     __table_args__ = (

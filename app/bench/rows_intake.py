@@ -54,7 +54,12 @@ async def batch_vs_pgbench(lab: Lab) -> Measured:
         batches.credited_per_s / mean,
         f"{batches.told}; {size}, {_SEEDED}",
         (
-            Also("batch_per_s", "credited/s", batches.credited_per_s, f"p50 {p50:.0f} ms, p99 {p99:.0f} ms a batch"),
+            Also(
+                "batch_per_s",
+                "credited/s",
+                batches.credited_per_s,
+                f"p50 {p50:.0f} ms, p99 {p99:.0f} ms a batch",
+            ),
             Also("pgbench_tps", "tps", mean, f"{tps[0]:,.0f} before, {tps[1]:,.0f} after; -T {seconds} each"),
         ),
     )
@@ -95,7 +100,12 @@ async def single_vs_noop(lab: Lab) -> Measured:
         median(ratios),
         f"with reports, {told}; {turns} turns of {seconds:.0f} s",
         (
-            Also("single_per_s", "requests/s", median(singles), f"p99 {p99:.0f} ms, {SINGLE_CONNECTIONS} connections"),
+            Also(
+                "single_per_s",
+                "requests/s",
+                median(singles),
+                f"p99 {p99:.0f} ms, {SINGLE_CONNECTIONS} connections",
+            ),
             Also("noop_per_s", "requests/s", median(noops), "the same sign-in, validation and body"),
         ),
     )

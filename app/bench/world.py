@@ -4,7 +4,6 @@ import datetime as dt
 import secrets
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
-from uuid import UUID
 
 import asyncpg
 from asyncpg.pgproto.pgproto import UUID as DriverUUID
@@ -19,6 +18,7 @@ from app.demo.city import CITY_METRO, PLATFORM_NAMES
 from dedup.person_key import IdentityHasher
 
 if TYPE_CHECKING:
+    from uuid import UUID
     from app.embedded.stack import Stack
     from app.settings import Settings
 

@@ -22,7 +22,6 @@ from app.commands.common import (
     UrlOption,
     bring_up_schema,
     console,
-    errors,
     local_client,
     organisation_of,
     print_json,

@@ -2,7 +2,6 @@
 
 import datetime
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 from asyncpg.pgproto.pgproto import UUID as DriverUUID
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -27,6 +26,8 @@ from dedup.tokens import TOKEN_BYTES
 from points import repository as lots
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from app.auth.principal import Principal
     from app.crediting.rules import Rules
 

@@ -1,14 +1,18 @@
 """What credits an act: the methodology in force, known to the database, with its points programme."""
 
 import datetime
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from accounts.repository import AssetKey
     from methodologies import Catalogue, Methodology
     from points.programmes import Programme, Programmes
+
+
+MAX_REMEMBERED = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,7 @@ class Rules:
         except KeyError:
             methodology = self.catalogue.select(region, scene, day)
             rule = None if methodology is None else self._rule(methodology)
-            if len(self._selected) > 100_000:
+            if len(self._selected) > MAX_REMEMBERED:
                 self._selected.clear()
             self._selected[key] = rule
             return rule
@@ -73,7 +77,7 @@ class Rules:
         key = (region, day)
         programme = self._programmes.get(key)
         if programme is None:
-            if len(self._programmes) > 100_000:
+            if len(self._programmes) > MAX_REMEMBERED:
                 self._programmes.clear()
             programme = self._programmes[key] = self.programmes.of(region, day)
         return programme

@@ -7,10 +7,11 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 from pydantic_core import PydanticCustomError
 
 EARLIEST = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
+MAX_TEXT = 128
 LATEST = dt.datetime(2200, 1, 1, tzinfo=dt.UTC)
 
 # No control characters, so that U+0000 never reaches the database. Lone surrogates fail as JSON already.
-Text = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=MAX_TEXT, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Region = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{5}$")]
 SceneName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$", max_length=60)]
 Scheme = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]

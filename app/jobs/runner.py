@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -47,9 +48,11 @@ class Runner:
     async def start(self) -> None:
         """Register the jobs and look for due ones from now on."""
         async with self._database.transaction() as session:
-            known = set((await session.exec(select(Job.name))).all())
-            for name in self._jobs.keys() - known:
-                session.add(Job(name=name, next_run_at=self._clock()))
+            # In one statement and in one order: processes that start together must not fail each other.
+            now = self._clock()
+            rows = [{"name": name, "next_run_at": now, "last_error": ""} for name in sorted(self._jobs)]
+            if rows:
+                await session.exec(insert(Job).values(rows).on_conflict_do_nothing())
         self._scheduler.add_job(
             self.run_due, "interval", seconds=LOOK_EVERY_S, max_instances=1, coalesce=True
         )
@@ -83,7 +86,7 @@ class Runner:
                 session.add(row)
         except Exception as error:  # noqa: BLE001 - one job's failure must not end the others; it is kept and counted
             metrics.JOB_FAILURES.labels(job.name).inc()
-            log.error("job failed", job=job.name, error=type(error).__name__)
+            log.warning("job failed", job=job.name, error=type(error).__name__)
             await self._keep_failure(job.name, now, type(error).__name__)
         return True
 

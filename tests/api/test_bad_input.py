@@ -26,7 +26,7 @@ from accounts.ids import parse_public_id
 from app.api.platforms import MAX_REPORT_BYTES
 from app.auth import scopes
 from app.auth.principal import Principal
-from app.auth.tokens import AUDIENCE, ISSUER, MAX_TOKEN_LENGTH
+from app.auth.tokens import MAX_TOKEN_LENGTH
 from app.wiring import Services
 
 LNG, LAT = 113.98761234, 22.54329876
@@ -231,9 +231,7 @@ async def test_a_name_that_could_be_an_identifier_is_not_repeated(stage: Stage) 
 @pytest.mark.parametrize("path", ["/v1/activities", "/v1/activities/batch"])
 async def test_what_is_no_json_is_malformed(stage: Stage, body: bytes, path: str) -> None:
     if len(body) > MAX_REPORT_BYTES and not path.endswith("batch"):
-        problem(
-            await stage.source.post(path, content=body, headers=JSON), 413, "request.too_large"
-        )
+        problem(await stage.source.post(path, content=body, headers=JSON), 413, "request.too_large")
         return
     began = time.perf_counter()
     problem(await stage.source.post(path, content=body, headers=JSON), 400, "request.malformed")
@@ -341,7 +339,9 @@ async def test_a_content_length_that_is_wrong(stage: Stage, base_url: str) -> No
     assert (await raw_request(base_url, both, body)).split(b" ", 2)[1][:1] == b"4"
     chunked = [*head, "Content-Length: 5", "Transfer-Encoding: chunked"]
     assert (await raw_request(base_url, chunked, b"0\r\n\r\n")).split(b" ", 2)[1][:1] == b"4"
-    short = await raw_request(base_url, [*head, f"Content-Length: {len(body) - 3}", "Connection: close"], body)
+    short = await raw_request(
+        base_url, [*head, f"Content-Length: {len(body) - 3}", "Connection: close"], body
+    )
     assert short.startswith(b"HTTP/1.1 400")
     huge = await raw_request(base_url, [*head, "Content-Length: 99999999999999"], b"{")
     assert huge.startswith(b"HTTP/1.1 413")
@@ -352,7 +352,12 @@ async def test_a_content_length_that_is_wrong(stage: Stage, base_url: str) -> No
 
 async def test_a_strange_host_or_address_is_no_error_of_ours(stage: Stage, base_url: str) -> None:
     bearer = f"Authorization: Bearer {stage.source.token}"
-    for line in ("GET /v1/me/entries?limit=%ff%fe&cursor=%00", "GET /%00%ff", "GET //evil/..%2f", "GET /v1/%3F%23"):
+    for line in (
+        "GET /v1/me/entries?limit=%ff%fe&cursor=%00",
+        "GET /%00%ff",
+        "GET //evil/..%2f",
+        "GET /v1/%3F%23",
+    ):
         for host in ("Host: [", "Host: a/b?c#d", "Host: \xff"):
             answer = await raw_request(base_url, [f"{line} HTTP/1.1", host, bearer], b"")
             assert answer.split(b" ", 2)[1][:1] == b"4", (line, host, answer[:300])
@@ -364,7 +369,8 @@ async def test_a_strange_host_or_address_is_no_error_of_ours(stage: Stage, base_
 
 
 @pytest.mark.parametrize(
-    "query", ["limit=0", "limit=201", "limit=-1", "limit=x", "limit=1e9", "limit=1.5", "cursor=x", "cursor=ent_1"]
+    "query",
+    ["limit=0", "limit=201", "limit=-1", "limit=x", "limit=1e9", "limit=1.5", "cursor=x", "cursor=ent_1"],
 )
 async def test_a_page_that_cannot_be(stage: Stage, query: str) -> None:
     pointer = "/" + query.partition("=")[0]
@@ -456,9 +462,7 @@ async def test_one_bad_item_spoils_no_other(stage: Stage, owner: asyncpg.Connect
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"] == headers["Content-Type"]
     told = (
-        answer.json()["items"]
-        if kind == "json"
-        else [json.loads(line) for line in answer.text.splitlines()]
+        answer.json()["items"] if kind == "json" else [json.loads(line) for line in answer.text.splitlines()]
     )
     assert len(told) == len(items) if kind == "json" else len(items) + 4
     for index, item in enumerate(told):
@@ -478,7 +482,9 @@ async def test_one_bad_item_spoils_no_other(stage: Stage, owner: asyncpg.Connect
 
 @pytest.mark.usefixtures("stores")
 async def test_another_sources_event_id_is_another_event(stage: Stage) -> None:
-    body = metro("shared-id", stage.phone, started_at="2026-11-05T08:00:00+08:00", ended_at="2026-11-05T08:25:00+08:00")
+    body = metro(
+        "shared-id", stage.phone, started_at="2026-11-05T08:00:00+08:00", ended_at="2026-11-05T08:25:00+08:00"
+    )
     assert (await stage.other.post("/v1/activities", json=body)).json()["reason"] == "no_consent"
     credited = (await stage.source.post("/v1/activities", json=body)).json()
     assert credited["outcome"] == "credited"
@@ -534,7 +540,8 @@ def forged(stage: Stage, service: Services) -> dict[str, str]:
     return {
         "expired": f"Bearer {expired}",
         "of another key": "Bearer " + jwt.encode(claims, stranger, algorithm="EdDSA", headers=header),
-        "of an unknown key": "Bearer " + jwt.encode(claims, stranger, algorithm="EdDSA", headers={"kid": "k"}),
+        "of an unknown key": "Bearer "
+        + jwt.encode(claims, stranger, algorithm="EdDSA", headers={"kid": "k"}),
         "without a key": "Bearer " + jwt.encode(claims, key.private, algorithm="EdDSA"),
         "for another service": f"Bearer {eddsa(aud='elsewhere')}",
         "from another service": f"Bearer {eddsa(iss='elsewhere')}",

@@ -19,12 +19,16 @@ BATCH = "/v1/operator/holders/batch"
 _days = itertools.count(1)
 
 
-def person(*identities: tuple[str, str], consents: list[dict[str, Any]] | None = None, **over: Any) -> dict[str, Any]:
+def person(
+    *identities: tuple[str, str], consents: list[dict[str, Any]] | None = None, **over: Any
+) -> dict[str, Any]:
     named = [{"scheme": scheme, "value": value} for scheme, value in identities]
     return {"region": "440300", "identities": named, "consents": consents or []} | over
 
 
-def consent(source: Caller | None, *groups: str, at: str = "2020-01-01T00:00:00+08:00", **over: Any) -> dict[str, Any]:
+def consent(
+    source: Caller | None, *groups: str, at: str = "2020-01-01T00:00:00+08:00", **over: Any
+) -> dict[str, Any]:
     named = {} if source is None else {"source_id": source.organisation_id}
     given = {"scene_groups": list(groups), "text_version": "t1", "receipt_id": "r1", "granted_at": at}
     return named | given | over
@@ -57,7 +61,9 @@ async def report(who: Caller, body: dict[str, Any]) -> dict[str, Any]:
 async def test_the_same_holder_again_is_the_same_holder(
     stage: Stage, owner: asyncpg.Connection, phones: Any
 ) -> None:
-    batch = [person(("phone", phones()), consents=[consent(stage.source, "trip", "movement")]) for _ in range(30)]
+    batch = [
+        person(("phone", phones()), consents=[consent(stage.source, "trip", "movement")]) for _ in range(30)
+    ]
     first = await onboard(stage.operator, *batch)
     assert all(item["created"] and item["holder_id"] and item["error"] is None for item in first)
     assert len({item["holder_id"] for item in first}) == 30
@@ -69,13 +75,17 @@ async def test_the_same_holder_again_is_the_same_holder(
     # Spelled otherwise, it is the same number.
     number = batch[0]["identities"][0]["value"]
     for spelling in (f"+86 {number}", f"86-{number}", f"{number[:3]} {number[3:7]} {number[7:]}"):
-        assert (await onboard(stage.operator, person(("phone", spelling))))[0]["holder_id"] == first[0]["holder_id"]
+        assert (await onboard(stage.operator, person(("phone", spelling))))[0]["holder_id"] == first[0][
+            "holder_id"
+        ]
     assert await kept(owner) == rows
 
 
 async def test_a_batch_is_a_handful_of_statements(stage: Stage, service: Services, phones: Any) -> None:
     # Its cost is measured in time: five thousand one by one would need thirty thousand round trips.
-    batch = [person(("phone", phones()), consents=[consent(stage.source, "trip", "movement")]) for _ in range(2000)]
+    batch = [
+        person(("phone", phones()), consents=[consent(stage.source, "trip", "movement")]) for _ in range(2000)
+    ]
     began = time.perf_counter()
     items = await onboard(stage.operator, *batch)
     assert all(item["created"] for item in items)
@@ -88,7 +98,9 @@ async def test_the_same_person_twice_in_a_batch(stage: Stage, owner: asyncpg.Con
     items = await onboard(
         stage.operator,
         person(("phone", number)),
-        person(("phone", "+86" + number), consents=[consent(stage.source, "trip"), consent(stage.source, "trip")]),
+        person(
+            ("phone", "+86" + number), consents=[consent(stage.source, "trip"), consent(stage.source, "trip")]
+        ),
         person(("wechat", "w-" + number), ("phone", number)),
         person(("wechat", "w-" + number)),
         person(("phone", other)),
@@ -108,7 +120,9 @@ async def test_identities_of_two_people_conflict_and_change_nothing(
     before = await kept(owner)
     items = await onboard(
         stage.operator,
-        person(("phone", one), ("phone", two), ("wechat", "new-" + one), consents=[consent(stage.source, "trip")]),
+        person(
+            ("phone", one), ("phone", two), ("wechat", "new-" + one), consents=[consent(stage.source, "trip")]
+        ),
         person(("phone", one)),
         person(("phone", "123")),
         person(("phone", three), region="310000"),
@@ -132,7 +146,9 @@ async def test_identities_of_two_people_conflict_and_change_nothing(
     assert await kept(owner) == before
 
 
-async def test_batches_at_once_make_one_holder(city: City, stage: Stage, owner: asyncpg.Connection, phones: Any) -> None:
+async def test_batches_at_once_make_one_holder(
+    city: City, stage: Stage, owner: asyncpg.Connection, phones: Any
+) -> None:
     shared = [phones() for _ in range(20)]
     before = await kept(owner)
     callers = [stage.operator, await city.client("operator", "100000"), stage.source, stage.other]
@@ -173,16 +189,22 @@ async def test_a_platforms_own_names_are_its_own(stage: Stage, phones: Any) -> N
         assert account["open_co2e_g"] == "467"
     # An operator says whose name it is.
     named = person(("phone", phones()))
-    named["identities"] = [{"scheme": "source_user", "value": name, "source_id": stage.source.organisation_id}]
+    named["identities"] = [
+        {"scheme": "source_user", "value": name, "source_id": stage.source.organisation_id}
+    ]
     assert (await onboard(stage.operator, named))[0]["holder_id"] == known[0]["holder_id"]
     named["identities"] = [{"scheme": "phone", "value": one, "source_id": stage.source.organisation_id}]
     assert (await onboard(stage.operator, named))[0]["error"] == "source_unexpected"
 
 
-async def test_a_platform_onboards_for_itself_only(stage: Stage, owner: asyncpg.Connection, phones: Any) -> None:
+async def test_a_platform_onboards_for_itself_only(
+    stage: Stage, owner: asyncpg.Connection, phones: Any
+) -> None:
     number = phones()
     foreign = person(("phone", number))
-    foreign["identities"] = [{"scheme": "source_user", "value": "x", "source_id": stage.other.organisation_id}]
+    foreign["identities"] = [
+        {"scheme": "source_user", "value": "x", "source_id": stage.other.organisation_id}
+    ]
     before = await kept(owner)
     items = await onboard(
         stage.source,
@@ -214,7 +236,9 @@ async def test_a_platform_learns_nothing_of_who_takes_part(stage: Stage, phones:
     assert len(set(answers.values())) == 1, answers
 
 
-async def test_unknown_and_unconsented_read_alike(stage: Stage, owner: asyncpg.Connection, phones: Any) -> None:
+async def test_unknown_and_unconsented_read_alike(
+    stage: Stage, owner: asyncpg.Connection, phones: Any
+) -> None:
     consented_to_other, without, withdrawn, no_movement, unknown = (phones() for _ in range(5))
     items = await onboard(
         stage.operator,
@@ -223,7 +247,9 @@ async def test_unknown_and_unconsented_read_alike(stage: Stage, owner: asyncpg.C
         person(("phone", withdrawn), consents=[consent(stage.source, "trip", "movement")]),
         person(("phone", no_movement), consents=[consent(stage.source, "trip")]),
     )
-    answer = await stage.operator.post(f"/v1/operator/holders/{items[2]['holder_id']}/consents/withdrawal", json={})
+    answer = await stage.operator.post(
+        f"/v1/operator/holders/{items[2]['holder_id']}/consents/withdrawal", json={}
+    )
     assert answer.json() == {"withdrawn": 2}
     before = await kept(owner)
     bodies = {
@@ -286,7 +312,9 @@ async def test_a_consent_is_live_at_the_act_and_at_booking(stage: Stage, phones:
     late = trip(number, started_at="2026-03-12T08:00:00+08:00", ended_at="2026-03-12T08:25:00+08:00")
     path = f"/v1/operator/holders/{item['holder_id']}/consents/withdrawal"
     # Ending one of the two groups that a trip needs is enough; another's consents are not touched.
-    await onboard(stage.operator, person(("phone", number), consents=[consent(stage.other, "trip", "movement")]))
+    await onboard(
+        stage.operator, person(("phone", number), consents=[consent(stage.other, "trip", "movement")])
+    )
     ended = await stage.operator.post(
         path, json={"source_id": stage.source.organisation_id, "scene_group": "movement"}
     )
@@ -356,10 +384,18 @@ def traces(identifier: str) -> set[str]:
     """How an identifier could be found: in the clear, as bytes, backwards, or as a hash that anybody can compute."""
     raw = identifier.encode()
     hashed = {
-        name: hashlib.new(name, raw).hexdigest() for name in ("md5", "sha1", "sha256", "sha512", "blake2b", "blake2s")
+        name: hashlib.new(name, raw).hexdigest()
+        for name in ("md5", "sha1", "sha256", "sha512", "blake2b", "blake2s")
     }
     short = hashlib.blake2b(raw, digest_size=16).hexdigest()
-    return {identifier, identifier[::-1], raw.hex(), short, *hashed.values(), *(h[:32] for h in hashed.values())}
+    return {
+        identifier,
+        identifier[::-1],
+        raw.hex(),
+        short,
+        *hashed.values(),
+        *(h[:32] for h in hashed.values()),
+    }
 
 
 async def test_nothing_is_kept_in_the_clear(
@@ -369,7 +405,10 @@ async def test_nothing_is_kept_in_the_clear(
     longitude, latitude = "113.98765432", "22.54321098"
     key = "key-" + uuid.uuid4().hex
     everyone = person(
-        ("phone", number), ("id_no", id_no), ("source_user", user), consents=[consent(None, "trip", "movement")]
+        ("phone", number),
+        ("id_no", id_no),
+        ("source_user", user),
+        consents=[consent(None, "trip", "movement")],
     )
     capfd.readouterr()
     await onboard(stage.source, everyone, headers={"Idempotency-Key": key})
@@ -381,7 +420,9 @@ async def test_nothing_is_kept_in_the_clear(
     assert (await stage.source.post("/v1/activities/batch", json=[body])).status_code == 200
     assert (await stage.source.post("/v1/activities", json=body | {"distance_m": 1})).status_code == 409
     assert (await stage.other.post("/v1/activities", json=body)).json()["reason"] == "no_consent"
-    undone = await stage.source.post(f"/v1/activities/{credited['activity_id']}/reversal", json={"reason": "refund"})
+    undone = await stage.source.post(
+        f"/v1/activities/{credited['activity_id']}/reversal", json={"reason": "refund"}
+    )
     assert undone.status_code == 200
     out, err = capfd.readouterr()
 
@@ -411,7 +452,9 @@ async def test_nothing_is_kept_in_the_clear(
             assert trace not in (out + err).replace("-", ""), identifier
 
 
-async def test_the_scope_for_onboarding_is_asked(stage: Stage, phones: Any, owner: asyncpg.Connection) -> None:
+async def test_the_scope_for_onboarding_is_asked(
+    stage: Stage, phones: Any, owner: asyncpg.Connection
+) -> None:
     reporter = await stage.city.client("platform", scopes=(scopes.ACTIVITIES_WRITE,))
     before = await kept(owner)
     answer = await reporter.post(BATCH, json={"holders": [person(("phone", phones()))]})

@@ -99,7 +99,9 @@ async def test_what_is_booked_meanwhile_moves_no_page(stage: Stage, phones: Any)
     assert len((await resident.get(ENTRIES)).json()["items"]) == 30
 
 
-async def test_another_holders_cursor_shows_nothing_of_theirs(stage: Stage, booked: set[str], phones: Any) -> None:
+async def test_another_holders_cursor_shows_nothing_of_theirs(
+    stage: Stage, booked: set[str], phones: Any
+) -> None:
     phone = phones()
     holder = await stage.city.holder(stage.operator, phone, stage.source)
     mine = await stage.city.resident(stage.operator, holder)
@@ -118,7 +120,16 @@ async def test_bounds_of_a_page(stage: Stage, booked: set[str]) -> None:
     for limit in (0, -1, 201, 10**30):
         answer = await stage.resident.get(ENTRIES, params={"limit": str(limit)})
         assert (answer.status_code, answer.json()["code"]) == (422, "request.invalid")
-    for cursor in ("", "x", "ent_", "act_" + "0" * 32, "ent_" + "G" * 32, "ent_" + "0" * 33, "\u0000", "x" * 5000):
+    for cursor in (
+        "",
+        "x",
+        "ent_",
+        "act_" + "0" * 32,
+        "ent_" + "G" * 32,
+        "ent_" + "0" * 33,
+        "\u0000",
+        "x" * 5000,
+    ):
         answer = await stage.resident.get(ENTRIES, params={"cursor": cursor})
         assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/cursor"), cursor
 
@@ -135,9 +146,9 @@ async def test_methodologies_page_by_page(stage: Stage, limit: int) -> None:
     some = [item for page in await pages(http, "/v1/methodologies", limit, region=region) for item in page]
     assert some == [item for item in items if item["region"] == region]
     both = await pages(http, "/v1/methodologies", limit, region="440300", scene="trip.metro")
-    assert [item["scene"] for page in both for item in page] == ["trip.metro"] * len([
-        m for m in known if (m.region, m.scene) == ("440300", "trip.metro")
-    ])
+    assert [item["scene"] for page in both for item in page] == ["trip.metro"] * len(
+        [m for m in known if (m.region, m.scene) == ("440300", "trip.metro")]
+    )
     assert await pages(http, "/v1/methodologies", limit, scene="nothing.such") == [[]]
 
 

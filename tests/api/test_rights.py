@@ -155,7 +155,9 @@ async def call(who: Caller, method: str, path: str) -> httpx.Response:
         "/activities/batch": {"json": []},
         "/v1/activities": {"json": metro("nobody", "13700000009")} if method == "POST" else {},
         "/withdrawal": {"json": {"scene_group": "never"}},
-        "/oauth/token": {"data": {"grant_type": "client_credentials", "client_id": "x", "client_secret": "y"}},
+        "/oauth/token": {
+            "data": {"grant_type": "client_credentials", "client_id": "x", "client_secret": "y"}
+        },
     }
     kwargs = next((body for end, body in bodies.items() if path.endswith(end)), {})
     if not who.token:
@@ -195,7 +197,16 @@ async def test_every_token_at_every_route(
 
 @pytest.mark.parametrize(
     "odd",
-    ["act_", "x", "act_" + "g" * 32, "hld_" + "1" * 32, "act_" + "1" * 31, "ACT_" + "1" * 32, "act_%00", "%F0%9F"],
+    [
+        "act_",
+        "x",
+        "act_" + "g" * 32,
+        "hld_" + "1" * 32,
+        "act_" + "1" * 31,
+        "ACT_" + "1" * 32,
+        "act_%00",
+        "%F0%9F",
+    ],
 )
 async def test_an_id_that_is_none(stage: Stage, odd: str) -> None:
     for who, path in (
@@ -233,9 +244,7 @@ OPERATORS = ("100000", "440000", "440300", "440305", "310000", "420100")
 
 
 def test_what_a_region_covers() -> None:
-    seen = {
-        operator: {region for region in REGIONS if covers(operator, region)} for operator in OPERATORS
-    }
+    seen = {operator: {region for region in REGIONS if covers(operator, region)} for operator in OPERATORS}
     assert seen == {
         "100000": set(REGIONS),
         "440000": {"440300", "440305", "440100"},
@@ -301,9 +310,14 @@ async def test_the_services_role_owns_nothing_and_cannot_change_entries(
             " FROM pg_roles WHERE rolname = current_user"
         )
         assert not any(me)
-        assert await role.fetchval("SELECT count(*) FROM pg_class WHERE relowner = current_user::regrole") == 0
+        assert (
+            await role.fetchval("SELECT count(*) FROM pg_class WHERE relowner = current_user::regrole") == 0
+        )
         assert await role.fetchval("SELECT count(*) FROM pg_proc WHERE proowner = current_user::regrole") == 0
-        assert await role.fetchval("SELECT count(*) FROM pg_auth_members WHERE member = current_user::regrole") == 0
+        assert (
+            await role.fetchval("SELECT count(*) FROM pg_auth_members WHERE member = current_user::regrole")
+            == 0
+        )
         assert not await role.fetchval("SELECT has_schema_privilege('public', 'CREATE')")
         assert not await role.fetchval("SELECT has_database_privilege(current_database(), 'CREATE')")
         tables = [
@@ -318,13 +332,17 @@ async def test_the_services_role_owns_nothing_and_cannot_change_entries(
             forbidden = ["TRUNCATE", "TRIGGER", "REFERENCES"]
             if table.startswith(("entries", "audit_records", "receipts", "methodology_versions", "assets")):
                 forbidden += ["UPDATE", "DELETE"]
-            if table.startswith(("activities", "holders", "identities", "consents", "balances", "lots", "clients")):
+            if table.startswith(
+                ("activities", "holders", "identities", "consents", "balances", "lots", "clients")
+            ):
                 forbidden.append("DELETE")
             for privilege in forbidden:
                 held = await role.fetchval("SELECT has_table_privilege($1, $2)", table, privilege)
                 assert not held, (table, privilege)
                 if privilege in ("UPDATE", "REFERENCES") and table.startswith("entries"):
-                    assert not await role.fetchval("SELECT has_any_column_privilege($1, $2)", table, privilege)
+                    assert not await role.fetchval(
+                        "SELECT has_any_column_privilege($1, $2)", table, privilege
+                    )
         denied = (
             "UPDATE entries SET amount = amount + 1",
             "DELETE FROM entries",

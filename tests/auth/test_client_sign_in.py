@@ -139,7 +139,9 @@ async def test_nobody_can_time_whether_a_client_is_there(city: City) -> None:
     assert min(there, nowhere) > 0.25 * max(there, nowhere), times
 
 
-async def test_secrets_are_kept_as_argon2_only(city: City, service: Services, owner: asyncpg.Connection) -> None:
+async def test_secrets_are_kept_as_argon2_only(
+    city: City, service: Services, owner: asyncpg.Connection
+) -> None:
     async with service.database.transaction() as session:
         now = datetime.datetime.now(datetime.UTC)
         made = [
@@ -172,7 +174,9 @@ async def test_a_kind_holds_its_own_scopes_only(service: Services, kind: Organis
                 await create_client(session, kind, "x", "440300", (scope,), now)
 
 
-async def test_a_disabled_client_is_out_within_the_refresh(city: City, owner: asyncpg.Connection, phone: str) -> None:
+async def test_a_disabled_client_is_out_within_the_refresh(
+    city: City, owner: asyncpg.Connection, phone: str
+) -> None:
     source, operator, bystander = [await city.client(kind) for kind in ("platform", "operator", "platform")]
     holder = await city.holder(operator, phone)
     resident = await city.resident(operator, holder)
@@ -181,7 +185,8 @@ async def test_a_disabled_client_is_out_within_the_refresh(city: City, owner: as
         assert (await who.post(batch, json=[])).status_code == 200
     assert (await resident.get("/v1/me/account")).status_code == 200
     await owner.execute(
-        "UPDATE clients SET disabled_at = now() WHERE id = ANY($1::varchar[])", [source.client_id, operator.client_id]
+        "UPDATE clients SET disabled_at = now() WHERE id = ANY($1::varchar[])",
+        [source.client_id, operator.client_id],
     )
     # No new token at once; the ones that are out, and cached, end with the next refresh.
     assert (await sign_in(city, basic=(source.client_id, source.secret))).status_code == 401
@@ -198,7 +203,9 @@ async def test_a_disabled_client_is_out_within_the_refresh(city: City, owner: as
     assert (await sign_in(city, basic=(source.client_id, source.secret))).status_code == 200
 
 
-async def test_a_flood_of_sign_ins_leaves_the_database_to_reports(service: Services, altered: Altered) -> None:
+async def test_a_flood_of_sign_ins_leaves_the_database_to_reports(
+    service: Services, altered: Altered
+) -> None:
     """Secrets are checked a few at a time and without holding a connection."""
     pool = service.database.engine.pool
     async with altered() as http:

@@ -88,7 +88,9 @@ async def test_the_next_window_begins_anew(service: Services, monkeypatch: pytes
     assert await passed(limiter, client, 15) == 10
 
 
-async def test_too_many_requests_are_told_when_to_come_back(city: City, service: Services, altered: Altered) -> None:
+async def test_too_many_requests_are_told_when_to_come_back(
+    city: City, service: Services, altered: Altered
+) -> None:
     await early_in_a_window()
     caller, other = await city.client("platform"), await city.client("platform")
     operator = await city.client("operator", "440000")

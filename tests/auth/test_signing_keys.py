@@ -43,7 +43,9 @@ async def test_a_stranger_verifies_by_the_published_document(city: City) -> None
     )
     assert claims["org"] == caller.organisation_id
     with pytest.raises(jwt.InvalidSignatureError):
-        jwt.decode(caller.token[:-8] + "AAAAAAAA", known[header["kid"]].key, algorithms=["EdDSA"], audience=AUDIENCE)
+        jwt.decode(
+            caller.token[:-8] + "AAAAAAAA", known[header["kid"]].key, algorithms=["EdDSA"], audience=AUDIENCE
+        )
 
 
 async def test_keys_rotate_with_overlap(city: City, service: Services) -> None:
@@ -152,7 +154,9 @@ async def test_a_cached_token_of_a_disabled_client(service: Services) -> None:
 async def test_a_holder_and_an_organisation_are_not_mistaken(service: Services) -> None:
     now = utc_now()
     whose = UUID(int=7)
-    given = Principal("cli_a", UUID(int=5), "名", "440300", frozenset({"x:y:z", "a:b:c"}), int(now.timestamp()) + 60, whose)
+    given = Principal(
+        "cli_a", UUID(int=5), "名", "440300", frozenset({"x:y:z", "a:b:c"}), int(now.timestamp()) + 60, whose
+    )
     back = service.tokens.verify(service.tokens.issue(given, now), now)
     assert back == given
     plain = principal(now + datetime.timedelta(minutes=1))

@@ -45,7 +45,9 @@ class Work:
             self.at_once -= 1
 
 
-async def runner(service: Services, clock: Clock, name: str, work: Work, every: datetime.timedelta = HOUR) -> Runner:
+async def runner(
+    service: Services, clock: Clock, name: str, work: Work, every: datetime.timedelta = HOUR
+) -> Runner:
     made = Runner(service.database, clock, [Recurring(name, every, work)])
     await made.start()
     made.stop()  # only this test wakes it
@@ -72,7 +74,9 @@ async def test_one_of_many_runners_runs_it(service: Services, owner: asyncpg.Con
     assert (work.runs, work.most) == (2, 1)
 
 
-async def test_a_job_that_another_process_holds_is_left_alone(service: Services, owner: asyncpg.Connection) -> None:
+async def test_a_job_that_another_process_holds_is_left_alone(
+    service: Services, owner: asyncpg.Connection
+) -> None:
     clock, work = Clock(), Work()
     one = await runner(service, clock, "held", work)
     async with owner.transaction():
@@ -84,7 +88,9 @@ async def test_a_job_that_another_process_holds_is_left_alone(service: Services,
     assert work.runs == 1
 
 
-async def test_a_failure_is_kept_counted_and_tried_again(service: Services, owner: asyncpg.Connection) -> None:
+async def test_a_failure_is_kept_counted_and_tried_again(
+    service: Services, owner: asyncpg.Connection
+) -> None:
     clock, work = Clock(), Work()
     one = await runner(service, clock, "failing", work)
     failures = metrics.JOB_FAILURES.labels("failing")
@@ -92,7 +98,11 @@ async def test_a_failure_is_kept_counted_and_tried_again(service: Services, owne
     work.error = ValueError("with somebody's number 13900000001")
     await one.run_due()
     kept = await row(owner, "failing")
-    assert (kept["last_error"], kept["last_run_at"], kept["next_run_at"]) == ("ValueError", None, START + RETRY)
+    assert (kept["last_error"], kept["last_run_at"], kept["next_run_at"]) == (
+        "ValueError",
+        None,
+        START + RETRY,
+    )
     assert failures._value.get() == before + 1
     clock.now += RETRY - datetime.timedelta(seconds=1)
     assert await one.run_due() == []
@@ -125,7 +135,9 @@ async def test_what_a_failing_job_wrote_is_undone_and_the_others_run(
     assert (await row(owner, "half"))["last_error"] == "RuntimeError"
 
 
-async def test_an_error_of_the_database_is_a_failure_like_any(service: Services, owner: asyncpg.Connection) -> None:
+async def test_an_error_of_the_database_is_a_failure_like_any(
+    service: Services, owner: asyncpg.Connection
+) -> None:
     clock = Clock()
 
     async def broken(session: Any, now: datetime.datetime) -> None:
@@ -151,7 +163,9 @@ async def test_after_a_long_pause_it_runs_once(service: Services, owner: asyncpg
     assert (await row(owner, "late"))["next_run_at"] == clock.now + HOUR
 
 
-async def test_runners_that_start_at_once_register_a_job_once(service: Services, owner: asyncpg.Connection) -> None:
+async def test_runners_that_start_at_once_register_a_job_once(
+    service: Services, owner: asyncpg.Connection
+) -> None:
     clock, work = Clock(), Work()
     made = await asyncio.gather(*(runner(service, clock, "new here", work) for _ in range(6)))
     assert await owner.fetchval("SELECT count(*) FROM jobs WHERE name = 'new here'") == 1
@@ -178,7 +192,9 @@ async def test_the_services_own_jobs(service: Services, owner: asyncpg.Connectio
     await one.start()
     one.stop()
     assert set(await one.run_due()) == set(jobs)
-    errors = await owner.fetch("SELECT name, last_error FROM jobs WHERE name = ANY($1::varchar[])", list(jobs))
+    errors = await owner.fetch(
+        "SELECT name, last_error FROM jobs WHERE name = ANY($1::varchar[])", list(jobs)
+    )
     assert {row_["last_error"] for row_ in errors} == {""}
 
 
