@@ -22,7 +22,7 @@ BY_MONTH: Final = ("activities", "interval_tokens", "interval_claims", "cap_usag
 WHOLE: Final = ("receipts", "whole_claims", "lots")
 _STRIDE: Final = 618_033_989
 _LOADERS: Final = 2
-_FULL: Final = 70
+FULL: Final = 70
 """Per cent: how full random inserts leave the pages of an index. A new one would be denser than any in use."""
 
 _STAGE: Final = """
@@ -166,12 +166,14 @@ async def _note_rules(driver: asyncpg.Connection) -> None:
             JOIN entries e ON e.holder_id = a.holder_id AND e.activity_id = a.id AND e.debit = 1
             WHERE a.scene LIKE 'trip.%' GROUP BY 1, 2, 3, 4
         ), ranked AS (
-            SELECT *, sum(times) OVER (ORDER BY times DESC, scene, region, source_id) AS upto, sum(times) OVER () AS total
+            SELECT *, sum(times) OVER (ORDER BY times DESC, scene, region, source_id) AS upto,
+                   sum(times) OVER () AS total
             FROM used
         )
         SELECT p AS place, r.source_id AS source, r.scene, r.region, r.methodology_id AS methodology, r.asset,
                (SELECT min(id) FROM assets WHERE kind = 'points') AS points_asset,
-               coalesce((SELECT rule FROM cap_usage c WHERE c.rule LIKE '%/' || r.scene || '/%' LIMIT 1), r.scene) AS rule
+               coalesce((SELECT rule FROM cap_usage c WHERE c.rule LIKE '%/' || r.scene || '/%' LIMIT 1),
+                        r.scene) AS rule
         FROM generate_series(0, 15) AS p, LATERAL (
             SELECT * FROM ranked WHERE upto > p * total / 16 ORDER BY upto LIMIT 1
         ) r
@@ -192,12 +194,12 @@ async def _take_constraints(driver: asyncpg.Connection, table: str) -> list[str]
     for key in keys:
         await driver.execute(f"ALTER TABLE {table} DROP CONSTRAINT {key['conname']}")
         back.append(
-            f"ALTER TABLE {table} ADD CONSTRAINT {key['conname']} {key['text']} WITH (fillfactor = {_FULL})"
+            f"ALTER TABLE {table} ADD CONSTRAINT {key['conname']} {key['text']} WITH (fillfactor = {FULL})"
         )
     indexes = await driver.fetch("SELECT indexname, indexdef FROM pg_indexes WHERE tablename = $1", table)
     for index in indexes:
         await driver.execute(f"DROP INDEX {index['indexname']}")
-        back.append(f"{index['indexdef']} WITH (fillfactor = {_FULL})")
+        back.append(f"{index['indexdef']} WITH (fillfactor = {FULL})")
     return back
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import asyncpg
 import httpx
 from rich.console import Console
 
@@ -86,7 +87,7 @@ class Lab:
             await world.seed(driver, self.settings, self.holders, self._clients, self.say)
 
     @asynccontextmanager
-    async def database(self) -> AsyncIterator[world.asyncpg.Connection]:
+    async def database(self) -> AsyncIterator[asyncpg.Connection]:
         """A connection for loading and looking."""
         driver = await world.superuser(self.stack)
         try:
@@ -144,15 +145,25 @@ class Lab:
         await drive(service.url, iter(warm), connections=BATCH_CONNECTIONS)
         await self.checkpoint()
         self.say(f"  sending {count} batches over {BATCH_CONNECTIONS} connections")
+        deadlocks = await self._deadlocks()
         meter = self.meter(service)
         run = await drive(service.url, iter(requests), connections=BATCH_CONNECTIONS)
         told = meter.told()
+        told = f"{told}; {await self._deadlocks() - deadlocks} deadlocks"
         counted = outcomes(run.bodies)
         rate = credited(counted) / run.seconds
         shown = ", ".join(f"{number:,} {outcome}" for outcome, number in counted.most_common())
         self.say(f"  {rate:,.0f} credited/s in {run.seconds:.1f} s ({shown}); {told}")
         run.bodies.clear()
         return Batches(rate, run, told)
+
+    async def _deadlocks(self) -> int:
+        await asyncio.sleep(1.5)  # backends tell their counts once a second
+        async with self.database() as driver:
+            found = await driver.fetchval(
+                "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+            )
+        return int(found)
 
     def _environment(self) -> dict[str, str]:
         return {
@@ -170,7 +181,8 @@ async def _url_of(process: asyncio.subprocess.Process, log: Path) -> str:
         with contextlib.suppress(TimeoutError):
             line = await asyncio.wait_for(process.stdout.readline(), _START_LIMIT_S)
     if not line.startswith(b"http"):
-        raise BenchError(f"the service did not start:\n{log.read_text()[-_LOG_SHOWN:]}")
+        told = await asyncio.to_thread(log.read_text)
+        raise BenchError(f"the service did not start:\n{told[-_LOG_SHOWN:]}")
     return line.decode().strip()
 
 

@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import cast
 from urllib.parse import urlsplit
 
 import orjson
@@ -107,8 +108,7 @@ class _Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
-        assert isinstance(transport, asyncio.WriteTransport)  # noqa: S101 - of a TCP connection
-        self._transport = transport
+        self._transport = cast("asyncio.WriteTransport", transport)
         self._send()
 
     def _send(self) -> None:
@@ -174,7 +174,7 @@ async def drive(
         async with asyncio.timeout(limit_s if seconds is None else seconds + _GRACE_S):
             for _ in range(connections):
                 _, protocol = await loop.create_connection(
-                    lambda: _Connection(load), place.hostname, place.port
+                    lambda: _Connection(load), place.hostname or "", place.port or 80
                 )
                 opened.append(protocol)
             await load.done

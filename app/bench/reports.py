@@ -4,6 +4,7 @@ Each person has each day of the last week at most once, so that the only duplica
 """
 
 import datetime as dt
+import heapq
 from collections.abc import Iterator
 from itertools import accumulate
 from random import Random
@@ -16,12 +17,20 @@ from app.demo.city import CITY_METRO, GREEN_MAP, TOWNS, Mode, Town, week_before
 Report = dict[str, Any]
 Sent = tuple[int, Report]
 """Platform and report."""
+Drawn = list[tuple[Sent, bool]]
+"""Each with whether it repeats the act before it."""
 
 SEED: Final = 42
 _STRIDE: Final = 1_618_033_987
 """A prime: its multiples visit every person-day once before any comes again."""
-_IN_THE_AIR: Final = 8_192
-"""How many reports are held back to be mixed: a person's acts of a day come in different batches."""
+_APART: Final = 15_000
+_SPREAD: Final = 9_000
+"""So many reports lie between two acts of a person's day, as in a city of a million: batches that are under way at
+the same time have a holder in common by chance only."""
+_LATER: Final = (5_000, 8_000)
+"""So many reports later comes what another platform saw, or an order again."""
+_RUN_IN: Final = 80_000
+"""Until then the stream has too few second acts; what comes before is thrown away."""
 _SEEN_BY_OTHER: Final = 27
 _ORDER_AGAIN: Final = 6
 _SPEEDS: Final = 3
@@ -86,24 +95,31 @@ class Reports:
 
     def _mixed(self) -> Iterator[Sent]:
         chance = self._chance
-        held: list[Sent] = []
+        held: list[tuple[int, int, Sent]] = []
+        at = 0
         while True:
-            for sent in self._person_day():
-                if len(held) < _IN_THE_AIR:
-                    held.append(sent)
-                    continue
-                place = int(chance.random() * _IN_THE_AIR)
-                yield held[place]
-                held[place] = sent
+            acts = 0
+            turn = 0
+            for sent, again in self._person_day():
+                if not again:
+                    turn = at + acts * _APART + int(chance.random() * _SPREAD)
+                    acts += 1
+                due = turn + (chance.randrange(*_LATER) if again else 0)
+                at += 1
+                heapq.heappush(held, (due, at, sent))
+            while held and held[0][0] <= at:
+                _, _, following = heapq.heappop(held)
+                if at > _RUN_IN:
+                    yield following
 
-    def _person_day(self) -> list[Sent]:
+    def _person_day(self) -> Drawn:
         chance = self._chance
         place = self._drawn * _STRIDE % (self._holders * len(self._days))
         self._drawn += 1
         index, day = divmod(place, len(self._days))
         date = self._days[day]
         town = town_of(index)
-        sent: list[Sent] = []
+        sent: Drawn = []
         clock = 6 * 3600 + 1800 + chance.randrange(5400)
         for mode, at in self._trips(index, town, working=date.weekday() < _SATURDAY):
             clock = max(clock, at)
@@ -126,7 +142,7 @@ class Reports:
             return [(_BIKE, 0), (commute, 0), (commute, evening), (_BIKE, evening)]
         return [(commute, 0), (commute, evening)]
 
-    def _trip(self, sent: list[Sent], index: int, town: Town, mode: Mode, starts: tuple[dt.date, int]) -> int:
+    def _trip(self, sent: Drawn, index: int, town: Town, mode: Mode, starts: tuple[dt.date, int]) -> int:
         chance = self._chance
         date, clock = starts
         distance = chance.randrange(mode.shortest_m, mode.longest_m)
@@ -140,6 +156,7 @@ class Reports:
         else:
             report["distance_m"] = distance
         report["order_no"] = report["event_id"] + "-order"
+        sent.append(((platform, report), False))
         luck = chance.randrange(1000)
         if luck < _SPEEDS and not by_count:
             report["distance_m"] = seconds * 60  # 216 km/h
@@ -152,13 +169,12 @@ class Reports:
             else:
                 twin["distance_m"] = distance * chance.randrange(970, 1031) // 1000
             twin["order_no"] = twin["event_id"] + "-order"
-            sent.append((1 - platform, twin))
+            sent.append(((1 - platform, twin), True))
         elif luck < _SPEEDS + _SEEN_BY_OTHER + _ORDER_AGAIN:
             again = self._report(platform, mode.scene, index, town)
-            sent.append((platform, {**report, "event_id": again["event_id"]}))
+            sent.append(((platform, {**report, "event_id": again["event_id"]}), True))
         elif mode is _BIKE and luck > 800:  # noqa: PLR2004
             self._coordinates(report, town, distance)
-        sent.append((platform, report))
         return seconds
 
     def _coordinates(self, report: Report, town: Town, distance_m: int) -> None:
@@ -167,7 +183,7 @@ class Reports:
         report["start"] = {"lng": lng, "lat": round(lat, 5)}
         report["end"] = {"lng": lng, "lat": round(lat + distance_m / 111_200 * 0.8, 5)}
 
-    def _moments(self, sent: list[Sent], index: int, town: Town, date: dt.date) -> None:
+    def _moments(self, sent: Drawn, index: int, town: Town, date: dt.date) -> None:
         """Bags, bills, statements, cards and charges, as often as in the demonstration."""
         chance = self._chance
         if town.bag and chance.random() < 0.3:  # noqa: PLR2004
@@ -191,15 +207,13 @@ class Reports:
             report["started_at"], report["ended_at"] = _at(date, starts), _at(date, starts + seconds)
             report["energy_wh"] = seconds * chance.randrange(150, 195) // 100
             report["asset_id"] = f"pile-{index:06d}"
-            sent.append((GREEN_MAP, report))
+            sent.append(((GREEN_MAP, report), False))
 
-    def _moment(
-        self, sent: list[Sent], scene: str, index: int, town: Town, at: tuple[dt.date, int]
-    ) -> Report:
+    def _moment(self, sent: Drawn, scene: str, index: int, town: Town, at: tuple[dt.date, int]) -> Report:
         report = self._report(GREEN_MAP, scene, index, town)
         report["occurred_at"] = _at(at[0], at[1] * 3600 + self._chance.randrange(5400))
         report["count"] = 1
-        sent.append((GREEN_MAP, report))
+        sent.append(((GREEN_MAP, report), False))
         return report
 
     def _report(self, platform: int, scene: str, index: int, town: Town) -> Report:

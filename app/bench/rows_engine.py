@@ -11,7 +11,7 @@ from dedup.periods import day_of
 from methodologies import Catalogue, Refused, load_catalogue
 
 Act = tuple[str, str, dt.date, dict[str, int]]
-_INPUTS: Final = ("distance_m", "mass_g", "energy_wh", "volume_ml", "price_fen", "count")
+_INPUTS: Final[tuple[str, ...]] = ("distance_m", "mass_g", "energy_wh", "volume_ml", "price_fen", "count")
 _REPEATS: Final = 5
 
 

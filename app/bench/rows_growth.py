@@ -40,7 +40,7 @@ async def growth_20m(lab: Lab) -> Measured:
     return Measured(
         grown.credited_per_s / empty.credited_per_s,
         f"{made:,} earlier activities over 12 months, {sum(sizes.values()) / _GB:.1f} GB, balances and lots are their "
-        f"sums, indexes {history._FULL} % full; with them {grown.told}; on empty tables {empty.told}",
+        f"sums, indexes {history.FULL} % full; with them {grown.told}; on empty tables {empty.told}",
         (
             Also("empty_per_s", "credited/s", empty.credited_per_s, "on empty tables"),
             Also("grown_per_s", "credited/s", grown.credited_per_s, f"with {made:,} earlier activities"),

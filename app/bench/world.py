@@ -19,6 +19,7 @@ from dedup.person_key import IdentityHasher
 
 if TYPE_CHECKING:
     from uuid import UUID
+
     from app.embedded.stack import Stack
     from app.settings import Settings
 

@@ -88,7 +88,7 @@ def test_every_operation_says_what_it_does_and_who_may(document: dict[str, Any])
             assert set(alternative["oauth2"]) <= set(DESCRIPTIONS), place
             used |= set(alternative["oauth2"])
     assert used == set(DESCRIPTIONS)
-    assert PUBLIC <= {(method, path) for method, path, _ in operations(document)}
+    assert {(method, path) for method, path, _ in operations(document)} >= PUBLIC
 
 
 def test_every_operation_names_its_failures(document: dict[str, Any]) -> None:
@@ -121,7 +121,9 @@ def resolved(document: dict[str, Any], schema: dict[str, Any]) -> Any:
     return jsonschema_rs.validator_for(whole, validate_formats=True)
 
 
-def examples(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], Any]]:
+def examples(  # noqa: C901 - one loop for each place
+    document: dict[str, Any],
+) -> Iterator[tuple[str, dict[str, Any], Any]]:
     """(place, schema, example) of everything that is shown."""
     for name, schema in document["components"]["schemas"].items():
         for example in schema.get("examples", ()):

@@ -377,7 +377,7 @@ async def test_the_services_role_owns_nothing_and_cannot_change_entries(
 async def test_sign_in_gives_no_more_than_the_client_has(city: City) -> None:
     for kind in ("platform", "bank", "merchant", "operator"):
         client = await city.client(kind)
-        for wanted in ("me:account:read", "operator:holders:write platforms:activities:write", "*", "admin"):
+        for wanted in ("me:account:read", "operator:holders:write platforms:activities:write", "*"):
             answer = await city.http.post(
                 "/oauth/token",
                 data={"grant_type": "client_credentials", "scope": wanted},

@@ -14,7 +14,6 @@ import schemathesis
 from api.stage import Stage
 from helpers import metro
 from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
@@ -33,7 +32,7 @@ CHECKS = [
     response_schema_conformance,
 ]
 AUDIENCES = ("platform", "operator", "resident", "bank", "merchant", "nobody")
-EXAMPLES = {"platform": 6, "operator": 6, "resident": 5, "bank": 2, "merchant": 2, "nobody": 3}
+EXAMPLES = {"platform": 5, "operator": 5, "resident": 4, "bank": 2, "merchant": 2, "nobody": 2}
 SHARE = 0.8
 SECONDS = 45
 _reached: dict[str, set[str]] = {}
@@ -117,7 +116,9 @@ def plans(base_url: str) -> list[tuple[Any, bool]]:
     ]
 
 
-def explore(base_url: str, token: str, known: dict[str, Any], plans: list[tuple[Any, bool]], count: int) -> set[str]:
+def explore(
+    base_url: str, token: str, known: dict[str, Any], plans: list[tuple[Any, bool]], count: int
+) -> set[str]:
     """Try every operation; answers those that reached a 2xx."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     reached: set[str] = set()
@@ -135,11 +136,13 @@ def explore(base_url: str, token: str, known: dict[str, Any], plans: list[tuple[
             case.validate_response(answer, checks=CHECKS)
 
         for cases, fits in plans:
-            run(cases, once, count if fits else (count + 1) // 2)
+            # Every second case that fits the document is made one of what is really there, the first at once.
+            turns = itertools.cycle((fits, False))
+            run(cases, lambda case, turns=turns: once(case, next(turns)), count if fits else count // 2)
     return reached
 
 
-def run(cases: Any, once: Callable[[Any, bool], None], count: int) -> None:
+def run(cases: Any, once: Callable[[Any], None], count: int) -> None:
     """So many cases, the same in every run."""
 
     @settings(
@@ -150,9 +153,9 @@ def run(cases: Any, once: Callable[[Any, bool], None], count: int) -> None:
         phases=(Phase.explicit, Phase.generate),
         suppress_health_check=list(HealthCheck),
     )
-    @given(case=cases, real=st.booleans())
-    def test(case: Any, real: bool) -> None:
-        once(case, real)
+    @given(case=cases)
+    def test(case: Any) -> None:
+        once(case)
 
     # There is no wrong way to ask what takes no parameter and no body.
     with contextlib.suppress(Unsatisfiable):
@@ -161,7 +164,11 @@ def run(cases: Any, once: Callable[[Any, bool], None], count: int) -> None:
 
 @pytest.mark.parametrize("audience", AUDIENCES)
 async def test_answers_conform(
-    base_url: str, tokens: dict[str, str], known: dict[str, Any], loaded: list[tuple[Any, bool]], audience: str
+    base_url: str,
+    tokens: dict[str, str],
+    known: dict[str, Any],
+    loaded: list[tuple[Any, bool]],
+    audience: str,
 ) -> None:
     began = time.perf_counter()
     _reached[audience] = await asyncio.to_thread(

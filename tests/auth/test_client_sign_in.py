@@ -191,7 +191,7 @@ async def test_a_disabled_client_is_out_within_the_refresh(
     # No new token at once; the ones that are out, and cached, end with the next refresh.
     assert (await sign_in(city, basic=(source.client_id, source.secret))).status_code == 401
     async with asyncio.timeout(12):
-        while (await source.post(batch, json=[])).status_code == 200:
+        while (await source.post(batch, json=[])).status_code == 200:  # noqa: ASYNC110
             await asyncio.sleep(0.2)
     refused = await source.post(batch, json=[])
     assert (refused.status_code, refused.json()["code"]) == (401, "auth.invalid")

@@ -33,7 +33,7 @@ class Work:
         self.most = 0
         self.error: Exception | None = None
 
-    async def __call__(self, session: Any, now: datetime.datetime) -> None:
+    async def __call__(self, _session: Any, _now: datetime.datetime) -> None:
         self.runs += 1
         self.at_once += 1
         self.most = max(self.most, self.at_once)

@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime
+import itertools
 import re
 import uuid
 from typing import Any
@@ -56,7 +57,8 @@ async def test_the_code_and_the_database_agree_on_every_column(owner: asyncpg.Co
 async def constraints(owner: asyncpg.Connection, kind: str) -> dict[tuple[str, str], str]:
     rows = await owner.fetch(
         """
-        SELECT c.relname, k.conname, pg_get_constraintdef(k.oid) FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
+        SELECT c.relname, k.conname, pg_get_constraintdef(k.oid) FROM pg_constraint k
+        JOIN pg_class c ON c.oid = k.conrelid
         WHERE k.contype = $1 AND c.relnamespace = 'public'::regnamespace AND NOT c.relispartition
           AND c.relname <> 'alembic_version'
         """,
@@ -79,7 +81,8 @@ async def test_keys_checks_and_indexes_agree(owner: asyncpg.Connection) -> None:
     indexes = {
         row[0]
         for row in await owner.fetch(
-            "SELECT i.relname FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_class c ON c.oid = x.indrelid"
+            "SELECT i.relname FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid"
+            " JOIN pg_class c ON c.oid = x.indrelid"
             " WHERE NOT x.indisunique AND c.relnamespace = 'public'::regnamespace AND NOT c.relispartition"
         )
     }
@@ -162,12 +165,13 @@ async def test_partitions_are_there_ahead_and_made_by_the_services_role(
         )
     # Bounds meet exactly: what one month ends with, the next begins with; in Asia/Shanghai.
     bounds = await owner.fetch(
-        "SELECT pg_get_expr(relpartbound, oid) FROM pg_class WHERE relkind = 'r' AND relname = ANY($1) ORDER BY relname",
+        "SELECT pg_get_expr(relpartbound, oid) FROM pg_class WHERE relkind = 'r' AND relname = ANY($1)"
+        " ORDER BY relname",
         [f"entries_{month(future.date(), ahead)}" for ahead in range(MONTHS_AHEAD)],
     )
     assert len(bounds) == MONTHS_AHEAD
     edges = [re.findall(r"'([^']+)'", row[0]) for row in bounds]
-    assert all(before[1] == after[0] for before, after in zip(edges, edges[1:], strict=False))
+    assert all(before[1] == after[0] for before, after in itertools.pairwise(edges))
     first = int(uuid.UUID(edges[0][0]).hex[:12], 16) / 1000
     assert datetime.datetime.fromtimestamp(first, datetime.UTC) == datetime.datetime(
         2031, 10, 31, 16, tzinfo=datetime.UTC
@@ -200,7 +204,8 @@ async def dump(owner: asyncpg.Connection) -> list[str]:
         """
         SELECT format('%s %s %s %s', c.relname, c.relkind, c.relacl, c.reloptions) FROM pg_class c
         WHERE c.relnamespace = 'public'::regnamespace
-        UNION ALL SELECT format('%s %s', p.proname, p.prosrc) FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace
+        UNION ALL SELECT format('%s %s', p.proname, p.prosrc) FROM pg_proc p
+        WHERE p.pronamespace = 'public'::regnamespace
         UNION ALL SELECT format('%s %s', conname, pg_get_constraintdef(oid)) FROM pg_constraint
         WHERE connamespace = 'public'::regnamespace
         UNION ALL SELECT version_num FROM alembic_version
@@ -288,7 +293,7 @@ async def test_migrations_and_partitions_pass_while_credits_go_on(
             outcomes.append(answer.json()["outcome"])
 
     work = [asyncio.create_task(report(phone)) for phone in people]
-    while not outcomes:
+    while not outcomes:  # noqa: ASYNC110
         await asyncio.sleep(0.01)
     before = len(outcomes)
     for year in (2050, 2051):
