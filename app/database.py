@@ -2,9 +2,11 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
+from sqlalchemy import event
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -16,12 +18,11 @@ POOL_TIMEOUT_S = 10
 
 def engine_for(url: str, *, pool_size: int = 16, statement_timeout: str = "60s") -> AsyncEngine:
     """An asyncpg engine for `postgresql://…`, with the session settings that every statement relies on."""
-    return create_async_engine(
+    engine = create_async_engine(
         make_url(url).set(drivername="postgresql+asyncpg"),
         pool_size=pool_size,
         max_overflow=4,
         pool_timeout=POOL_TIMEOUT_S,
-        pool_pre_ping=True,
         connect_args={
             "server_settings": {
                 "application_name": "tanpuhui",
@@ -32,6 +33,14 @@ def engine_for(url: str, *, pool_size: int = 16, statement_timeout: str = "60s")
             },
         },
     )
+    event.listen(engine.sync_engine, "checkout", _refuse_closed)
+    return engine
+
+
+def _refuse_closed(connection: Any, _record: object, _proxy: object) -> None:
+    """Have the pool replace a connection that the server has closed, without asking the server each time."""
+    if connection.driver_connection.is_closed():
+        raise DisconnectionError
 
 
 async def driver_of(session: AsyncSession) -> "asyncpg.Connection":

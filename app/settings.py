@@ -123,7 +123,6 @@ class Settings(BaseSettings):
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
-    public_url: str = "http://127.0.0.1:8000"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     max_body_bytes: PositiveInt = 8 * 1024 * 1024
@@ -132,18 +131,11 @@ class Settings(BaseSettings):
     group_commit_max: PositiveInt = 500
 
     access_token_seconds: PositiveInt = 15 * 60
-    refresh_token_seconds: PositiveInt = 30 * 24 * 3600
 
     client_requests_per_second: PositiveInt = Field(
-        default=500, description="Lasting rate that one client of a platform, bank or market may keep up."
+        default=500, description="Rate that one client may keep up, averaged over ten seconds."
     )
-    client_burst: PositiveInt = Field(default=2_000, description="Requests saved up by a client that waited.")
     resident_requests_per_second: PositiveInt = 10
-    resident_burst: PositiveInt = 60
-
-    lots_expiry_months: Annotated[int, Field(ge=1, le=120)] = Field(
-        default=24, description="For programmes that name no expiry of their own."
-    )
 
     # Empty stands for "not given": `_GeneratedKeys` fills it in, except in production, where it is refused.
     dedup_key: Key = SecretBytes(b"")

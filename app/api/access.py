@@ -18,7 +18,12 @@ def services_of(request: Request) -> Services:
     return cast("Services", request.app.state.services)
 
 
-ServicesDep = Annotated[Services, Depends(services_of)]
+async def _services(request: Request) -> Services:
+    # Asynchronous, since FastAPI runs a plain function on a thread.
+    return services_of(request)
+
+
+ServicesDep = Annotated[Services, Depends(_services)]
 
 
 async def admit(request: Request, services: Services, scopes: frozenset[str]) -> Principal:

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import asyncpg
 
-from app.bench.world import HISTORY, Say
+from app.bench.world import HISTORY, Say, forget_history
 
 Connect = Callable[[], AbstractAsyncContextManager[asyncpg.Connection]]
 MONTHS: Final = 12
@@ -91,12 +91,13 @@ def months_before(today: dt.date) -> list[Month]:
 
 
 async def write(connect: Connect, activities: int, holders: int, say: Say) -> int:
-    """Write so many activities; answers how many it became. Needs the rules and assets of some real reports."""
+    """Replace what there is by so many activities of the same rules and assets; answers how many it became."""
     today = dt.datetime.now(dt.timezone(dt.timedelta(hours=8))).date()
     months = months_before(today)
     a_day = activities // sum(month.days for month in months)
     async with connect() as driver:
         await _note_rules(driver)
+        await forget_history(driver)
         kept = [await _take_constraints(driver, table) for table in WHOLE]
     queue = list(months)
 
@@ -136,7 +137,8 @@ async def sizes(driver: asyncpg.Connection) -> dict[str, int]:
     """Bytes of each table of the history with its indexes."""
     rows = await driver.fetch(
         """
-        SELECT t AS name, (SELECT sum(pg_total_relation_size(relid)) FROM pg_partition_tree(t::regclass)) AS bytes
+        SELECT t AS name, coalesce((SELECT sum(pg_total_relation_size(relid)) FROM pg_partition_tree(t::regclass)),
+                                   pg_total_relation_size(t::regclass)) AS bytes
         FROM unnest($1::text[]) AS t
         """,
         list(HISTORY),
@@ -229,10 +231,8 @@ async def _fill_partition(driver: asyncpg.Connection, parent: str, partition: st
         "SELECT pg_get_expr(relpartbound, oid) FROM pg_class WHERE oid = $1::regclass", partition
     )
     await driver.execute(f"ALTER TABLE {parent} DETACH PARTITION {partition}")
-    try:
-        back = await _take_constraints(driver, partition)
-        await driver.execute(f"INSERT INTO {partition} {rows}")
-        for statement in back:
-            await driver.execute(statement)
-    finally:
-        await driver.execute(f"ALTER TABLE {parent} ATTACH PARTITION {partition} {bound}")
+    back = await _take_constraints(driver, partition)
+    await driver.execute(f"INSERT INTO {partition} {rows}")
+    for statement in back:
+        await driver.execute(statement)
+    await driver.execute(f"ALTER TABLE {parent} ATTACH PARTITION {partition} {bound}")

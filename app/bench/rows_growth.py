@@ -27,7 +27,6 @@ async def growth_20m(lab: Lab) -> Measured:
         empty = await lab.batches(service, count=count, warm_up=10)
     lab.say(f"  writing {wanted:,} earlier activities")
     began = time.perf_counter()
-    # What was measured first stays, as the newest part of the history.
     async with lab.database() as driver:
         made = await history.write(lab.database, wanted, lab.holders, lab.say)
         sizes = await history.sizes(driver)

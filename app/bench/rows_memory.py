@@ -23,9 +23,14 @@ async def replay_memory_mb(lab: Lab) -> Measured:
             on_body=lambda body: counted.update(outcomes([body])),
         )
         peak = peak_memory_mib(service.pid)
+    grew = (
+        f"the replay added {peak - before:.0f} MiB to it"
+        if peak > before
+        else "start and sign-in (argon2) took the most, not the replay"
+    )
     return Measured(
         peak,
         f"VmHWM of the service's process in MiB; {before:.0f} MiB before the first report; {activities:,} "
         f"activities ({credited(counted):,} credited) in {run.seconds:.0f} s, {BATCH_CONNECTIONS} batches of "
-        f"{BATCH:,} under way: bodies and parsed reports are what grows",
+        f"{BATCH:,} under way; {grew}",
     )
