@@ -126,6 +126,8 @@ async def _store(driver: "Driver", newcomers: Sequence[Newcomer], now: datetime.
     await repository.add_identities(
         driver, [(token, n.holder_id, scheme, now) for n in newcomers for token, scheme in n.tokens]
     )
+    granting = {n.holder_id for n in newcomers if n.consents and n.holder_id is not None}
+    await repository.lock_holders(driver, list(granting))
     await repository.add_consents(
         driver,
         [

@@ -211,13 +211,21 @@ async def add_identities(driver: "asyncpg.Connection", rows: Sequence[tuple[obje
 
 
 async def add_consents(driver: "asyncpg.Connection", rows: Sequence[tuple[object, ...]]) -> None:
-    """Record consents (holder, source, group, granted at, text version, receipt, now); the same one once."""
+    """Record consents (holder, source, group, granted at, text version, receipt, now) of locked holders, once each.
+
+    A consent that was granted before the holder withdrew is recorded as withdrawn: only a newer one lives.
+    """
     if rows:
         await driver.execute(
             """
-            INSERT INTO consents (holder_id, source_id, scene_group, granted_at, text_version, receipt_id, recorded_at)
-            SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::varchar[], $4::timestamptz[], $5::varchar[],
-                                 $6::varchar[], $7::timestamptz[])
+            INSERT INTO consents (holder_id, source_id, scene_group, granted_at, withdrawn_at, text_version,
+                                  receipt_id, recorded_at)
+            SELECT n.holder, n.source, n.scene_group, n.granted, max(c.withdrawn_at), n.version, n.receipt, n.recorded
+            FROM unnest($1::uuid[], $2::uuid[], $3::varchar[], $4::timestamptz[], $5::varchar[], $6::varchar[],
+                        $7::timestamptz[]) AS n (holder, source, scene_group, granted, version, receipt, recorded)
+            LEFT JOIN consents c ON c.holder_id = n.holder AND c.source_id = n.source
+                AND c.scene_group = n.scene_group AND c.withdrawn_at >= n.granted
+            GROUP BY n.holder, n.source, n.scene_group, n.granted, n.version, n.receipt, n.recorded
             ON CONFLICT DO NOTHING
             """,
             *(list(column) for column in zip(*rows, strict=True)),

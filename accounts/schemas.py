@@ -1,13 +1,10 @@
 """What operators and sources say of holders, and what holders see."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field
 
-Text = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")]
-Region = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{5}$")]
-Scheme = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
-Group = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+from accounts.fields import Group, Moment, Region, Scheme, Text
 
 
 class _Input(BaseModel):
@@ -31,7 +28,7 @@ class ConsentInput(_Input):
     scene_groups: list[Group] = Field(min_length=1, max_length=20, examples=[["trip", "movement"]])
     text_version: Text = Field(examples=["2026-01"])
     receipt_id: Text = Field(description="The source's own receipt of the consent", examples=["c-20260101-1"])
-    granted_at: Annotated[AwareDatetime, Field(strict=True)] = Field(examples=["2026-01-01T00:00:00+08:00"])
+    granted_at: Moment = Field(examples=["2026-01-01T00:00:00+08:00"])
 
 
 class HolderInput(_Input):

@@ -11,6 +11,7 @@ from pydantic import BaseModel, FailFast, Field, TypeAdapter, ValidationError
 from pydantic_core import from_json, to_json
 
 from accounts.errors import DomainError, Fault
+from accounts.fields import MAX_TEXT
 from accounts.ids import parse_public_id, public_id
 from accounts.quantities import grams
 from app import metrics
@@ -39,7 +40,7 @@ from app.crediting.errors import (
     StorageUnavailable,
     Unprocessable,
 )
-from app.crediting.schemas import MAX_TEXT, ActivityOutcome, ActivityReport, BatchOutcome
+from app.crediting.schemas import ActivityOutcome, ActivityReport, BatchOutcome
 from app.crediting.service import CONFLICT, Result
 from app.problems import RequestError
 from app.wiring import Services

@@ -3,19 +3,15 @@
 import datetime as dt
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
+from accounts.fields import Moment, Region, Scheme, Text
+
 EARLIEST = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
-MAX_TEXT = 128
 LATEST = dt.datetime(2200, 1, 1, tzinfo=dt.UTC)
 
-# No control characters, so that U+0000 never reaches the database. Lone surrogates fail as JSON already.
-Text = Annotated[str, StringConstraints(min_length=1, max_length=MAX_TEXT, pattern=r"^[^\x00-\x1f\x7f]+$")]
-Region = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{5}$")]
 SceneName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$", max_length=60)]
-Scheme = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
-Moment = Annotated[AwareDatetime, Field(strict=True, description="RFC 3339 with offset")]
 
 
 class Subject(BaseModel):

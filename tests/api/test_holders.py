@@ -5,6 +5,7 @@ import hashlib
 import itertools
 import time
 import uuid
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -328,10 +329,17 @@ async def test_a_consent_is_live_at_the_act_and_at_booking(stage: Stage, phones:
     old = consent(stage.source, "trip", "movement", at="2026-03-10T08:00:00+08:00")
     await onboard(stage.operator, person(("phone", number), consents=[old]))
     assert (await report(stage.source, late))["reason"] == "no_consent"
-    new = consent(stage.source, "trip", "movement", at="2026-03-13T00:00:00+08:00")
+    now = datetime.now(UTC)
+    new = consent(stage.source, "trip", "movement", at=now.isoformat())
     await onboard(stage.operator, person(("phone", number), consents=[new]))
     assert (await report(stage.source, late))["reason"] == "no_consent"
-    after = trip(number, started_at="2026-03-13T08:00:00+08:00", ended_at="2026-03-13T08:25:00+08:00")
+    ended_at = now + timedelta(minutes=4)
+    after = trip(
+        number,
+        started_at=(now + timedelta(seconds=1)).isoformat(),
+        ended_at=ended_at.isoformat(),
+        distance_m=2000,
+    )
     assert (await report(stage.source, after))["outcome"] == "credited"
 
 
@@ -465,3 +473,14 @@ async def test_the_scope_for_onboarding_is_asked(
 @pytest.mark.parametrize("size", [0, 1])
 async def test_a_small_batch(stage: Stage, phones: Any, size: int) -> None:
     assert len(await onboard(stage.operator, *(person(("phone", phones())) for _ in range(size)))) == size
+
+
+async def test_a_late_report_of_an_older_consent_stays_withdrawn(city: City, phone: str) -> None:
+    operator = await city.client("operator", "440000")
+    source = await city.client("platform")
+    holder = await city.holder(operator, phone, source)
+    withdrawn = await operator.post(f"/v1/operator/holders/{holder}/consents/withdrawal", json={})
+    assert withdrawn.json()["withdrawn"] > 0
+    await city.holder(operator, phone, source, granted_at="2021-06-01T00:00:00+08:00")
+    refused = (await source.post("/v1/activities", json=metro("late", phone))).json()
+    assert refused["reason"] == "no_consent"
