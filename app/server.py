@@ -117,7 +117,6 @@ async def serve(
     """
     with listen(settings) as listener:
         async with running(settings, stack) as current:
-            _settle_memory()
             await _serve_on(listener, create_app(current), on_ready, until)
 
 
@@ -150,6 +149,7 @@ async def _serve_on(
         timeout_graceful_shutdown=GRACE_S,
     )
     server = uvicorn.Server(config)
+    _settle_memory()
     # `serve` would take over the process's signals and raise them again before our own servers are stopped.
     task = asyncio.create_task(server._serve([listener]))  # noqa: SLF001
     while not server.started and not task.done():  # noqa: ASYNC110 - uvicorn offers no event

@@ -113,11 +113,12 @@ async def read_interval_claims(
     rows = await driver.fetch(
         """
         SELECT c.token, c.starts_at, c.ends_at, c.activity_id
-        FROM unnest($1::uuid[], $2::date[]) AS k (token, day)
-        JOIN interval_claims c ON c.token = k.token AND c.day = k.day
+        FROM unnest($1::uuid[]) AS k (token) JOIN interval_claims c ON c.token = k.token
+        WHERE c.day BETWEEN $2 AND $3
         """,
         tokens,
-        days,
+        min(days),
+        max(days),
     )
     return [(row[0], row[1], row[2], row[3]) for row in rows]
 

@@ -81,7 +81,7 @@ def verify_command(as_json: JsonFlag = False) -> None:
 
     async def work(stack: Stack) -> list[Finding]:
         await bring_up_schema(stack)
-        database = Database(engine_for(stack.database_url, pool_size=1, statement_timeout="0"))
+        database = Database(engine_for(stack.database_url, pool_size=1, scans=True))
         found = []
         try:
             async with database.snapshot() as driver:

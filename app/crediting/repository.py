@@ -72,16 +72,14 @@ async def write_activities(driver: "asyncpg.Connection", rows: Sequence[bytes]) 
 
 
 async def read_outcomes(
-    driver: "asyncpg.Connection", holder_ids: Sequence[UUID], activity_ids: Sequence[UUID]
+    driver: "asyncpg.Connection", activity_ids: Sequence[UUID]
 ) -> dict[UUID, "asyncpg.Record"]:
     """Activity id → what it is answered with now."""
     rows = await driver.fetch(
         """
         SELECT a.id, a.outcome, a.reason, a.co2e_mg, a.points, a.winner_id, a.reversed_at
-        FROM unnest($1::uuid[], $2::uuid[]) AS k (holder, activity)
-        JOIN activities a ON a.holder_id = k.holder AND a.id = k.activity
+        FROM activities a WHERE a.id = ANY($1::uuid[])
         """,
-        holder_ids,
         activity_ids,
     )
     return {row[0]: row for row in rows}
@@ -93,16 +91,21 @@ async def read_caps(
     rules: Sequence[str],
     windows: Sequence[datetime.date],
 ) -> dict[tuple[UUID, str, datetime.date], int]:
-    """(holder, rule, window) → used, of windows whose holder is locked."""
+    """(holder, rule, window) → used, of locked holders' windows, and of others of theirs between these.
+
+    Partitions are chosen once, by the bounds: chosen for each row, by its window, they cost 60 µs a row.
+    """
     rows = await driver.fetch(
         """
         SELECT c.holder_id, c.rule, c.window_start, c.used
-        FROM unnest($1::uuid[], $2::varchar[], $3::date[]) AS k (holder, rule, start)
-        JOIN cap_usage c ON c.holder_id = k.holder AND c.rule = k.rule AND c.window_start = k.start
+        FROM (SELECT DISTINCT * FROM unnest($1::uuid[], $2::varchar[])) AS k (holder, rule)
+        JOIN cap_usage c ON c.holder_id = k.holder AND c.rule = k.rule
+        WHERE c.window_start BETWEEN $3 AND $4
         """,
         holder_ids,
         rules,
-        windows,
+        min(windows),
+        max(windows),
     )
     return {(row[0], row[1], row[2]): row[3] for row in rows}
 

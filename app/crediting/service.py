@@ -207,13 +207,7 @@ async def _answer_known(
 ) -> None:
     """Answer the reports that are not new: replays with the present state, the rest with what to mend."""
     receipts = await claims.read_receipts(driver, list({batch[index].receipt_token for index in others}))
-    known = (
-        await repository.read_outcomes(
-            driver, [r[1] for r in receipts.values()], [r[2] for r in receipts.values()]
-        )
-        if receipts
-        else {}
-    )
+    known = await repository.read_outcomes(driver, [r[2] for r in receipts.values()]) if receipts else {}
     for index in others:
         prepared = batch[index]
         receipt = receipts.get(prepared.receipt_token)
