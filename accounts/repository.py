@@ -24,9 +24,8 @@ async def resolve(
     rows = await driver.fetch(
         """
         SELECT i.token, h.id, h.person_key
-        FROM unnest($1::uuid[]) AS t (token)
-        JOIN identities i ON i.token = t.token
-        JOIN holders h ON h.id = i.holder_id
+        FROM identities i JOIN holders h ON h.id = i.holder_id
+        WHERE i.token = ANY($1::uuid[])
         """,
         identity_tokens,
     )

@@ -112,9 +112,8 @@ async def read_interval_claims(
     """(token, start, end, activity) of the live claims on locked tokens."""
     rows = await driver.fetch(
         """
-        SELECT c.token, c.starts_at, c.ends_at, c.activity_id
-        FROM unnest($1::uuid[]) AS k (token) JOIN interval_claims c ON c.token = k.token
-        WHERE c.day BETWEEN $2 AND $3
+        SELECT token, starts_at, ends_at, activity_id FROM interval_claims
+        WHERE token = ANY($1::uuid[]) AND day BETWEEN $2 AND $3
         """,
         tokens,
         min(days),

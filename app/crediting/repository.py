@@ -86,24 +86,18 @@ async def read_outcomes(
 
 
 async def read_caps(
-    driver: "asyncpg.Connection",
-    holder_ids: Sequence[UUID],
-    rules: Sequence[str],
-    windows: Sequence[datetime.date],
+    driver: "asyncpg.Connection", holder_ids: Sequence[UUID], windows: Sequence[datetime.date]
 ) -> dict[tuple[UUID, str, datetime.date], int]:
-    """(holder, rule, window) → used, of locked holders' windows, and of others of theirs between these.
+    """(holder, rule, window) → used, of locked holders' windows between the earliest and the latest of these.
 
-    Partitions are chosen once, by the bounds: chosen for each row, by its window, they cost 60 µs a row.
+    By `= ANY` and bounds, and by no join: a plan made while a month is empty would join the other way round.
     """
     rows = await driver.fetch(
         """
-        SELECT c.holder_id, c.rule, c.window_start, c.used
-        FROM (SELECT DISTINCT * FROM unnest($1::uuid[], $2::varchar[])) AS k (holder, rule)
-        JOIN cap_usage c ON c.holder_id = k.holder AND c.rule = k.rule
-        WHERE c.window_start BETWEEN $3 AND $4
+        SELECT holder_id, rule, window_start, used FROM cap_usage
+        WHERE holder_id = ANY($1::uuid[]) AND window_start BETWEEN $2 AND $3
         """,
         holder_ids,
-        rules,
         min(windows),
         max(windows),
     )

@@ -287,8 +287,8 @@ async def _lock_intervals(driver: "asyncpg.Connection", candidates: list[Candida
 async def _read_caps(driver: "asyncpg.Connection", candidates: list[Candidate], state: State) -> None:
     keys = {key for candidate in candidates for _, key in candidate.caps}
     if keys:
-        holders, rules, windows = map(list, zip(*keys, strict=True))
-        state.caps = await repository.read_caps(driver, holders, rules, windows)
+        holders = list({holder for holder, _, _ in keys})
+        state.caps = await repository.read_caps(driver, holders, [window for _, _, window in keys])
 
 
 async def _write(
