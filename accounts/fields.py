@@ -1,6 +1,7 @@
 """Fields that every door reads alike."""
 
 import re
+from datetime import datetime
 from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BeforeValidator, Field, StringConstraints
@@ -19,6 +20,8 @@ _date_and_time = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:").match
 
 def _rfc3339(value: Any) -> Any:
     """Refuse numbers and digits, which Pydantic would read as seconds since 1970."""
+    if isinstance(value, datetime):
+        return value
     if not isinstance(value, str) or _date_and_time(value) is None:
         raise PydanticCustomError("rfc3339", "must be a time after RFC 3339, with its offset")
     return value

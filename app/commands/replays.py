@@ -221,9 +221,15 @@ def _show(summary: Summary, base: str, *, as_json: bool) -> None:
 def _where_to_look(look: dict[str, str], base: str) -> None:
     console.print("\n[bold]Where to look next 接下来看什么[/]")
     console.print(f"  API docs        {base}/docs", highlight=False, soft_wrap=True)
-    console.print(f"  an account      tanpuhui show {look['holder_id']}", highlight=False, soft_wrap=True)
-    console.print(f"  an explanation  tanpuhui show {look['activity_id']}", highlight=False, soft_wrap=True)
+    console.print(
+        f"  an account      .venv/bin/tanpuhui show {look['holder_id']}", highlight=False, soft_wrap=True
+    )
+    console.print(
+        f"  an explanation  .venv/bin/tanpuhui show {look['activity_id']}", highlight=False, soft_wrap=True
+    )
     if "duplicate_id" in look:
         console.print(
-            f"  a duplicate     tanpuhui show {look['duplicate_id']}", highlight=False, soft_wrap=True
+            f"  a duplicate     .venv/bin/tanpuhui show {look['duplicate_id']}",
+            highlight=False,
+            soft_wrap=True,
         )

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import itertools
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -34,9 +33,7 @@ CHECKS = [
 AUDIENCES = ("platform", "operator", "resident", "bank", "merchant", "nobody")
 EXAMPLES = {"platform": 5, "operator": 5, "resident": 4, "bank": 2, "merchant": 2, "nobody": 2}
 SHARE = 0.8
-SECONDS = 45
 _reached: dict[str, set[str]] = {}
-_spent: list[float] = []
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -170,12 +167,9 @@ async def test_answers_conform(
     loaded: list[tuple[Any, bool]],
     audience: str,
 ) -> None:
-    began = time.perf_counter()
     _reached[audience] = await asyncio.to_thread(
         explore, base_url, tokens[audience], known, loaded, EXAMPLES[audience]
     )
-    _spent.append(time.perf_counter() - began)
-    assert sum(_spent) < SECONDS
 
 
 def test_most_operations_reach_a_2xx(request: pytest.FixtureRequest) -> None:

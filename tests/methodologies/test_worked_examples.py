@@ -36,7 +36,7 @@ def catalogue() -> Catalogue:
         (10, "420100", "payment.e_statement", NOW, {"count": 1}, 24_000),
     ],
 )
-def test_acceptance(catalogue, number, region, scene, day, act, co2e_mg):  # noqa: PLR0917 - a table
+def test_acceptance(catalogue, number, region, scene, day, act, co2e_mg):
     methodology = catalogue.select(region, scene, day)
     assert methodology is not None
     assert methodology.quantify(act) == co2e_mg
