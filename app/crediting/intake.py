@@ -166,10 +166,23 @@ class Intake:
             async with self._database.driver_transaction() as driver:
                 known = await ledger.know_assets(driver, sorted(missing))
             rules.learn_assets(known)
+        answers = await self._transact(batch, self._locking)
+        busy = [index for index, answer in enumerate(answers) if answer is None]
+        if busy:
+            waited = await self._transact([batch[index] for index in busy], None)
+            for index, answer in zip(busy, waited, strict=True):
+                answers[index] = answer
+        if any(answer is None for answer in answers):
+            raise StorageUnavailable
+        return [answer for answer in answers if answer is not None]
+
+    async def _transact(
+        self, batch: Sequence["Prepared"], locking: asyncio.Lock | None
+    ) -> list[Result | None]:
         for attempt in range(RETRIES):
             try:
                 async with self._database.driver_transaction() as driver:
-                    return await credit(driver, self.preparer, batch, self.clock(), self._locking)
+                    return await credit(driver, self.preparer, batch, self.clock(), locking)
             except _AGAIN:
                 if attempt == RETRIES - 1:
                     raise StorageUnavailable from None

@@ -54,36 +54,34 @@ async def credit(
     preparer: "Preparer",
     batch: Sequence["Prepared"],
     now: datetime.datetime,
-    locking: asyncio.Lock,
-) -> list[Result]:
-    """Answer every report of a batch, in order. Needs the assets of the batch to be known.
+    locking: asyncio.Lock | None,
+) -> list[Result | None]:
+    """Answer the reports of a batch, in order. Needs the assets of the batch to be known.
 
     Two batches of a thousand out of a million holders share one on average. So that one does not wait for all of
-    the other, holders that are busy are left to a second round at the end of the same transaction.
+    the other, `locking` (one batch of a process at a time) takes the locks that are free and answers None for reports
+    of busy holders. They are for a transaction of their own, without `locking`, which waits: it holds no lock before
+    its first, and takes all in id order, so no two wait for each other.
     """
     first_of = _first_of_each_event(batch)
-    results: dict[int, Result] = {}
-    open_ = list(first_of.values())
-    for patient in (False, True):
-        answers = await _round(
-            driver, preparer, [batch[index] for index in open_], now, None if patient else locking
-        )
-        results.update(
-            (index, answer) for index, answer in zip(open_, answers, strict=True) if answer is not None
-        )
-        open_ = [index for index, answer in zip(open_, answers, strict=True) if answer is None]
-        if not open_:
-            break
-    repeats = [index for index, prepared in enumerate(batch) if first_of[prepared.receipt_token] != index]
+    indexes = list(first_of.values())
+    answers = await _round(driver, preparer, [batch[index] for index in indexes], now, locking)
+    results: dict[int, Result] = {
+        index: answer for index, answer in zip(indexes, answers, strict=True) if answer is not None
+    }
+    repeats = [
+        (index, first_of[p.receipt_token])
+        for index, p in enumerate(batch)
+        if first_of[p.receipt_token] != index
+    ]
     # Where the first of an event is in conflict with a receipt, a repeat may be what the receipt is of.
-    compared = [index for index in repeats if results[first_of[batch[index].receipt_token]] is CONFLICT]
+    compared = [index for index, first in repeats if results.get(first) is CONFLICT]
     if compared:
         await _answer_known(driver, batch, compared, results)
-    for index in repeats:
-        if index not in results:
-            first = first_of[batch[index].receipt_token]
+    for index, first in repeats:
+        if index not in results and first in results:
             results[index] = _again(batch[first], batch[index], results[first])
-    return [results[index] for index in range(len(batch))]
+    return [results.get(index) for index in range(len(batch))]
 
 
 async def _round(

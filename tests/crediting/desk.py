@@ -135,9 +135,9 @@ class Desk:
         parsed = ActivityReport.model_validate_json(orjson.dumps(report))
         return self.service.preparer.prepare(parsed, source, utc_now())
 
-    async def credit(self, driver: "asyncpg.Connection", report: Prepared) -> list[Result]:
-        """Decide one report in the caller's transaction, as an intake of its own does."""
-        return await credit(driver, self.service.preparer, [report], utc_now(), asyncio.Lock())
+    async def credit(self, driver: "asyncpg.Connection", report: Prepared) -> list[Result | None]:
+        """Decide one report in the caller's transaction, waiting for its holder."""
+        return await credit(driver, self.service.preparer, [report], utc_now(), None)
 
     async def reverse(self, source: UUID, activity_id: UUID) -> None:
         principal = Principal(
