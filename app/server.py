@@ -14,7 +14,6 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.application import create_app
-from app.auth import repository as auth
 from app.jobs.runner import Runner
 from app.jobs.service import recurring
 from app.migrate import migrate
@@ -61,19 +60,13 @@ async def prepare_schema(stack: "Stack") -> str:
 
 async def _refresh(current: Services) -> None:
     """Keep this process's keys and its view of disabled clients fresh."""
-    disabled: int | None = None
     while True:
         await asyncio.sleep(REFRESH_S)
         try:
             async with current.database.reading() as session:
                 await current.tokens.keys.refresh(session, utc_now())
-                count = await auth.disabled_count(session)
         except (SQLAlchemyError, OSError, TimeoutError) as error:
             log.warning("keys not refreshed", error=type(error).__name__)
-            continue
-        if disabled is not None and count != disabled:
-            current.tokens.forget()
-        disabled = count
 
 
 async def _watch(stack: "Stack") -> None:

@@ -3,7 +3,7 @@
 import datetime
 from uuid import UUID
 
-from sqlalchemy import func, or_
+from sqlalchemy import or_
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -36,14 +36,6 @@ async def existing_platforms(session: AsyncSession, ids: set[UUID]) -> set[UUID]
         select(Organisation.id).where(col(Organisation.id).in_(ids), col(Organisation.kind) == "platform")
     )
     return set(rows.all())
-
-
-async def disabled_count(session: AsyncSession) -> int:
-    """How many clients are disabled: where it grew, cached tokens are to be forgotten."""
-    rows = await session.exec(
-        select(func.count()).select_from(Client).where(col(Client.disabled_at).is_not(None))
-    )
-    return rows.one()
 
 
 async def disabled_clients(session: AsyncSession) -> frozenset[str]:

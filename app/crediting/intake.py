@@ -85,7 +85,9 @@ class Intake:
         return await future
 
     async def report_batch(self, batch: Sequence["Prepared"]) -> list[Result | Unprocessable]:
-        """Commit a batch as a whole; where the database refuses an item, that item alone is answered so.
+        """Commit a batch as a whole, but for reports of busy holders, which follow in a transaction of their own.
+
+        Where the database refuses an item, that item alone is answered so.
 
         Runs to its end even where the caller goes away: what was sent is either stored or not, never unknown.
         """
