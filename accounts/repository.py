@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from struct import Struct
 from typing import TYPE_CHECKING, TypeAlias
 from uuid import UUID
 
 from accounts.ids import moment_ms
 from accounts.models import HolderStatus
-from dedup.binary_copy import copy_rows, micros
+from dedup.writes import Writes, columns
 
 if TYPE_CHECKING:
     import asyncpg
@@ -17,32 +16,46 @@ Driver: TypeAlias = "asyncpg.Connection"
 Row: TypeAlias = "asyncpg.Record"
 
 
+_PEOPLE = """
+SELECT i.token, h.id, h.person_key
+FROM identities i JOIN holders h ON h.id = i.holder_id
+WHERE i.token = ANY($1::uuid[])
+"""
+
+
 async def resolve(
     driver: "asyncpg.Connection", identity_tokens: Sequence[UUID]
 ) -> dict[UUID, tuple[UUID, bytes]]:
     """Identity token → (holder, person key)."""
-    rows = await driver.fetch(
-        """
-        SELECT i.token, h.id, h.person_key
-        FROM identities i JOIN holders h ON h.id = i.holder_id
-        WHERE i.token = ANY($1::uuid[])
-        """,
-        identity_tokens,
-    )
+    rows = await driver.fetch(_PEOPLE, identity_tokens)
     return {row[0]: (row[1], row[2]) for row in rows}
 
 
-async def lock_holders(
-    driver: "asyncpg.Connection", holder_ids: Sequence[UUID], *, wait: bool = True
-) -> dict[UUID, int]:
-    """Take the holders' locks in id order; answers holder → status, read under the lock.
-
-    Without waiting, those that another transaction holds are left out.
-    """
+async def lock_people(
+    driver: "asyncpg.Connection", identity_tokens: Sequence[UUID], *, wait: bool
+) -> tuple[dict[UUID, tuple[UUID, bytes]], dict[UUID, int]]:
+    """Identity token → (holder, person key), and what `lock_holders` answers for these holders."""
     rows = await driver.fetch(
         f"""
+        WITH people AS MATERIALIZED ({_PEOPLE}), locked AS MATERIALIZED (
+            SELECT holder_id, status FROM balances WHERE holder_id = ANY(ARRAY(SELECT id FROM people))
+            ORDER BY holder_id FOR NO KEY UPDATE {"" if wait else "SKIP LOCKED"}
+        )
+        SELECT token, id, person_key, NULL::smallint FROM people
+        UNION ALL SELECT NULL, holder_id, NULL, status FROM locked
+        """,
+        identity_tokens,
+    )
+    people = {row[0]: (row[1], row[2]) for row in rows if row[0] is not None}
+    return people, {row[1]: row[3] for row in rows if row[0] is None}
+
+
+async def lock_holders(driver: "asyncpg.Connection", holder_ids: Sequence[UUID]) -> dict[UUID, int]:
+    """Take the holders' locks in id order; answers holder → status, read under the lock."""
+    rows = await driver.fetch(
+        """
         SELECT holder_id, status FROM balances WHERE holder_id = ANY($1::uuid[])
-        ORDER BY holder_id FOR NO KEY UPDATE {"" if wait else "SKIP LOCKED"}
+        ORDER BY holder_id FOR NO KEY UPDATE
         """,
         holder_ids,
     )
@@ -85,33 +98,25 @@ async def consented(
 EntryRow = tuple[UUID, UUID, UUID, int, int, int, int, int]
 """(holder, id, activity, asset, kind, debit, credit, amount)."""
 
-_ENTRY = Struct(">h i16s i16s i16s ii ih ih ih iq iq")
 
-
-async def write_entries(driver: "asyncpg.Connection", rows: Sequence[EntryRow], booked_at: datetime) -> None:
+def write_entries(writes: Writes, rows: Sequence[EntryRow], booked_at: datetime) -> None:
     """Append entries that are booked at one moment."""
-    booked_us = micros(int(booked_at.timestamp())) + booked_at.microsecond
-    await copy_rows(
-        driver,
-        "entries",
-        ("holder_id", "id", "activity_id", "asset_id", "kind", "debit", "credit", "amount", "booked_at"),
-        [
-            _ENTRY.pack(
-                9,
-                *(16, holder_id.bytes, 16, entry_id.bytes, 16, activity_id.bytes),
-                *(4, asset_id, 2, kind, 2, debit, 2, credit),
-                *(8, amount, 8, booked_us),
-            )
-            for holder_id, entry_id, activity_id, asset_id, kind, debit, credit, amount in rows
-        ],
+    writes.add(
+        """
+        INSERT INTO entries (holder_id, id, activity_id, asset_id, kind, debit, credit, amount, booked_at)
+        SELECT e.*, $9::timestamptz FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::int[], $5::smallint[],
+            $6::smallint[], $7::smallint[], $8::bigint[]) AS e
+        """,
+        *columns(rows),
+        booked_at,
     )
 
 
-async def add_to_balances(
-    driver: "asyncpg.Connection", holder_ids: Sequence[UUID], open_mg: Sequence[int], points: Sequence[int]
+def add_to_balances(
+    writes: Writes, holder_ids: Sequence[UUID], open_mg: Sequence[int], points: Sequence[int]
 ) -> None:
     """Add to locked balances, one row for each holder; amounts may be negative, balances may not become so."""
-    await driver.execute(
+    writes.add(
         """
         UPDATE balances b SET open_mg = b.open_mg + d.mg, points = b.points + d.points
         FROM unnest($1::uuid[], $2::bigint[], $3::bigint[]) AS d (holder, mg, points) WHERE b.holder_id = d.holder

@@ -19,6 +19,7 @@ from app.api.http import pointer
 from app.crediting.errors import StorageUnavailable
 from app.openapi import document
 from app.problems import RequestError, problem_response
+from app.turns import Turns
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -146,5 +147,7 @@ def create_app(services: "Services | None" = None) -> FastAPI:
     for away in AWAY:
         app.add_exception_handler(away, _on_storage_error)
     app.add_middleware(Observed)
+    if services is not None:
+        app.add_middleware(Turns, pressed=services.intake.committing)
     app.openapi = lambda: document(app)  # type: ignore[method-assign]
     return app

@@ -89,11 +89,15 @@ class Database:
     @asynccontextmanager
     async def driver_transaction(self) -> AsyncIterator["asyncpg.Connection"]:
         """A bare asyncpg connection in a transaction of its own: the intake's door to the database."""
-        async with self.engine.connect() as connection:
+        connection = await self.engine.connect()
+        try:
             raw = await connection.get_raw_connection()
             driver = cast("asyncpg.Connection", raw.driver_connection)
             async with driver.transaction():
                 yield driver
+        finally:
+            # Not by `async with`: it gives the connection back in another task, a turn of the loop later.
+            await connection.close()
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator["asyncpg.Connection"]:

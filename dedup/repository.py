@@ -1,39 +1,14 @@
 """SQL of receipts and claims. Every statement is array-shaped; arrays that lock are given in token order."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
-from struct import Struct
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from dedup.binary_copy import copy_rows, days, micros
+from dedup.writes import Writes, columns
 
 if TYPE_CHECKING:
     import asyncpg
-
-
-async def acquire_receipts(
-    driver: "asyncpg.Connection",
-    tokens: Sequence[UUID],
-    macs: Sequence[bytes],
-    holder_ids: Sequence[UUID],
-    activity_ids: Sequence[UUID],
-) -> set[UUID]:
-    """Write the receipts that are new; answers their tokens. Waits for a concurrent writer of the same token."""
-    rows = await driver.fetch(
-        """
-        INSERT INTO receipts (token, body_mac, holder_id, activity_id)
-        SELECT * FROM unnest($1::uuid[], $2::bytea[], $3::uuid[], $4::uuid[]) AS r (token, mac, holder, activity)
-        ORDER BY token
-        ON CONFLICT DO NOTHING
-        RETURNING token
-        """,
-        tokens,
-        macs,
-        holder_ids,
-        activity_ids,
-    )
-    return {row[0] for row in rows}
 
 
 async def read_receipts(
@@ -46,21 +21,60 @@ async def read_receipts(
     return {row[0]: (row[1], row[2], row[3]) for row in rows}
 
 
-async def acquire_whole(
-    driver: "asyncpg.Connection", tokens: Sequence[UUID], activity_ids: Sequence[UUID]
-) -> set[UUID]:
-    """Claim tokens for their whole period; answers those that were free."""
+ReceiptRow = tuple[UUID, bytes, UUID, UUID]
+"""(token, MAC of the body, holder, activity)."""
+
+
+async def acquire(
+    driver: "asyncpg.Connection",
+    receipts: Sequence[ReceiptRow],
+    whole: Mapping[UUID, UUID],
+    intervals: Collection[tuple[UUID, date]],
+) -> tuple[set[UUID], set[UUID], list[tuple[UUID, date]]]:
+    """Write receipts, claim tokens for their whole period (token → activity), and lock those of intervals.
+
+    Waits for concurrent transactions that have the same. Answers the receipts that are new, the whole tokens that
+    were free, and the intervals' tokens that may have claims. Those are read by the next statement: one that locked
+    and read at once would read by the snapshot from before it waited.
+    """
     rows = await driver.fetch(
         """
-        INSERT INTO whole_claims (token, activity_id)
-        SELECT * FROM unnest($1::uuid[], $2::uuid[]) AS c (token, activity) ORDER BY token
-        ON CONFLICT DO NOTHING
-        RETURNING token
+        WITH new AS (
+            INSERT INTO receipts (token, body_mac, holder_id, activity_id)
+            SELECT * FROM unnest($1::uuid[], $2::bytea[], $3::uuid[], $4::uuid[]) AS r (token, mac, holder, activity)
+            ORDER BY token
+            ON CONFLICT DO NOTHING
+            RETURNING token
+        ), free AS (
+            INSERT INTO whole_claims (token, activity_id)
+            SELECT * FROM unnest($5::uuid[], $6::uuid[]) AS c (token, activity) ORDER BY token
+            ON CONFLICT DO NOTHING
+            RETURNING token
+        ), locked AS (
+            INSERT INTO interval_tokens AS t (token, day, claimed)
+            SELECT token, day, 1 FROM unnest($7::uuid[], $8::date[]) AS k (token, day) ORDER BY token, day
+            ON CONFLICT (token, day) DO UPDATE SET claimed = t.claimed + 1
+            RETURNING token, day, claimed
+        )
+        SELECT 1, token, NULL::date FROM new
+        UNION ALL SELECT 2, token, NULL FROM free
+        UNION ALL SELECT 3, token, day FROM locked WHERE claimed > 1
         """,
-        tokens,
-        activity_ids,
+        *(columns(receipts) or [[]] * 4),
+        list(whole),
+        list(whole.values()),
+        [token for token, _ in intervals],
+        [day for _, day in intervals],
     )
-    return {row[0] for row in rows}
+    found: tuple[set[UUID], set[UUID], list[tuple[UUID, date]]] = (set(), set(), [])
+    for kind, token, day in rows:
+        if kind == 1:
+            found[0].add(token)
+        elif day is None:
+            found[1].add(token)
+        else:
+            found[2].append((token, day))
+    return found
 
 
 async def read_whole(driver: "asyncpg.Connection", tokens: Sequence[UUID]) -> dict[UUID, UUID]:
@@ -71,11 +85,9 @@ async def read_whole(driver: "asyncpg.Connection", tokens: Sequence[UUID]) -> di
     return {row[0]: row[1] for row in rows}
 
 
-async def hand_over_whole(
-    driver: "asyncpg.Connection", tokens: Sequence[UUID], activity_ids: Sequence[UUID]
-) -> None:
+def hand_over_whole(writes: Writes, tokens: Sequence[UUID], activity_ids: Sequence[UUID]) -> None:
     """Give tokens acquired in this transaction to another activity of it."""
-    await driver.execute(
+    writes.add(
         """
         UPDATE whole_claims w SET activity_id = c.activity
         FROM unnest($1::uuid[], $2::uuid[]) AS c (token, activity) WHERE w.token = c.token
@@ -83,27 +95,6 @@ async def hand_over_whole(
         tokens,
         activity_ids,
     )
-
-
-async def lock_interval_tokens(
-    driver: "asyncpg.Connection", tokens: Sequence[UUID], days: Sequence[date]
-) -> list[tuple[UUID, date]]:
-    """Lock tokens until the transaction ends; answers those that may have claims.
-
-    The claims are read by the next statement: one that locked and read at once would read by the snapshot from
-    before it waited.
-    """
-    rows = await driver.fetch(
-        """
-        INSERT INTO interval_tokens AS t (token, day, claimed)
-        SELECT token, day, 1 FROM unnest($1::uuid[], $2::date[]) AS k (token, day) ORDER BY token, day
-        ON CONFLICT (token, day) DO UPDATE SET claimed = t.claimed + 1
-        RETURNING token, day, claimed
-        """,
-        tokens,
-        days,
-    )
-    return [(row[0], row[1]) for row in rows if row[2] > 1]
 
 
 async def read_interval_claims(
@@ -125,32 +116,24 @@ async def read_interval_claims(
 IntervalRow = tuple[UUID, date, UUID, int, int, int, int]
 """(token, local day, activity, start, end, raw start, raw end), times in epoch seconds."""
 
-_INTERVAL = Struct(">h i16s ii i16s iq iq iq iq")
 
-
-async def write_interval_claims(driver: "asyncpg.Connection", rows: Sequence[IntervalRow]) -> None:
+def write_interval_claims(writes: Writes, rows: Sequence[IntervalRow]) -> None:
     """Write claims that were decided under the lock of their tokens."""
-    await copy_rows(
-        driver,
-        "interval_claims",
-        ("token", "day", "activity_id", "starts_at", "ends_at", "raw_starts_at", "raw_ends_at"),
-        [
-            _INTERVAL.pack(
-                7,
-                *(16, token.bytes),
-                *(4, days(day)),
-                *(16, activity_id.bytes),
-                *(8, micros(start), 8, micros(end)),
-                *(8, micros(raw_start), 8, micros(raw_end)),
-            )
-            for token, day, activity_id, start, end, raw_start, raw_end in rows
-        ],
+    writes.add(
+        """
+        INSERT INTO interval_claims (token, day, activity_id, starts_at, ends_at, raw_starts_at, raw_ends_at)
+        SELECT token, day, activity, to_timestamp(starts), to_timestamp(ends), to_timestamp(raw_starts),
+               to_timestamp(raw_ends)
+        FROM unnest($1::uuid[], $2::date[], $3::uuid[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[])
+            AS c (token, day, activity, starts, ends, raw_starts, raw_ends)
+        """,
+        *columns(rows),
     )
 
 
-async def release(driver: "asyncpg.Connection", tokens: Sequence[UUID], activity_ids: Sequence[UUID]) -> None:
-    """Free what these activities claim on these tokens (pairs), of either kind."""
-    await driver.execute(
+def release_whole(writes: Writes, tokens: Sequence[UUID], activity_ids: Sequence[UUID]) -> None:
+    """Free the tokens that these activities hold for their whole period (pairs)."""
+    writes.add(
         """
         DELETE FROM whole_claims w USING unnest($1::uuid[], $2::uuid[]) AS c (token, activity)
         WHERE w.token = c.token AND w.activity_id = c.activity
@@ -158,11 +141,18 @@ async def release(driver: "asyncpg.Connection", tokens: Sequence[UUID], activity
         tokens,
         activity_ids,
     )
-    await driver.execute(
+
+
+def release_intervals(
+    writes: Writes, tokens: Sequence[UUID], activity_id: UUID, first: date, last: date
+) -> None:
+    """Free what an activity that lasted from the first to the last local day claims on these tokens."""
+    writes.add(
         """
-        DELETE FROM interval_claims i USING unnest($1::uuid[], $2::uuid[]) AS c (token, activity)
-        WHERE i.token = c.token AND i.activity_id = c.activity
+        DELETE FROM interval_claims WHERE token = ANY($1::uuid[]) AND activity_id = $2 AND day BETWEEN $3 AND $4
         """,
         tokens,
-        activity_ids,
+        activity_id,
+        first,
+        last,
     )

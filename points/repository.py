@@ -8,9 +8,11 @@ from uuid import UUID
 if TYPE_CHECKING:
     import asyncpg
 
+    from dedup.writes import Writes
 
-async def add_to_lots(
-    driver: "asyncpg.Connection",
+
+def add_to_lots(
+    writes: "Writes",
     holder_ids: Sequence[UUID],
     asset_ids: Sequence[int],
     expires_on: Sequence[date],
@@ -18,10 +20,10 @@ async def add_to_lots(
     now: datetime,
 ) -> None:
     """Earn points into lots, one row for each (holder, asset, expiry date)."""
-    await driver.execute(
+    writes.add(
         """
         INSERT INTO lots AS l (holder_id, asset_id, expires_on, earned, remaining, opened_at)
-        SELECT holder, asset, expires, amount, amount, $5
+        SELECT holder, asset, expires, amount, amount, $5::timestamptz
         FROM unnest($1::uuid[], $2::int[], $3::date[], $4::bigint[]) AS e (holder, asset, expires, amount)
         ON CONFLICT (holder_id, asset_id, expires_on)
         DO UPDATE SET earned = l.earned + excluded.earned, remaining = l.remaining + excluded.remaining

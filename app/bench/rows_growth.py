@@ -24,7 +24,7 @@ async def growth_20m(lab: Lab) -> Measured:
         await world.forget_history(driver)
     async with lab.service() as service:
         lab.say("  on empty tables")
-        empty = await lab.batches(service, count=count, warm_up=10)
+        empty = await lab.batches(service, count=count, warm_up=count)
     lab.say(f"  writing {wanted:,} earlier activities")
     began = time.perf_counter()
     async with lab.database() as driver:
@@ -35,7 +35,7 @@ async def growth_20m(lab: Lab) -> Measured:
         lab.say(f"    {name:<16} {size / _GB:6.2f} GB")
     lab.say(f"  written in {took:.0f} s; {sum(sizes.values()) / _GB:.1f} GB")
     async with lab.service() as service:
-        grown = await lab.batches(service, count=count, warm_up=30)
+        grown = await lab.batches(service, count=count, warm_up=count)
     return Measured(
         grown.credited_per_s / empty.credited_per_s,
         f"{made:,} earlier activities over 12 months, {sum(sizes.values()) / _GB:.1f} GB, balances and lots are their "

@@ -80,10 +80,10 @@ async def single_vs_noop(lab: Lab) -> Measured:
     told = ""
     p99 = 0.0
     async with lab.service() as service:
-        await _reports(lab, service, 2.0)
+        await lab.checkpoint()
+        await _reports(lab, service, seconds)
         for turn in range(turns):
             bodies = _bodies(lab, int(seconds * _PER_S))
-            await lab.checkpoint()
             meter = lab.meter(service)
             run = await _send(service, "/v1/activities", bodies, seconds)
             told = meter.told()

@@ -6,14 +6,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+import orjson
+
 from accounts.ids import epoch_ms, uuid7_batch
 from accounts.models import AccountKind, EntryKind
-from app.crediting.repository import packed_activity
 from dedup.periods import day_of
 
 if TYPE_CHECKING:
     from accounts.repository import EntryRow
     from app.crediting.decision import Candidate, CapKey
+    from app.crediting.repository import ActivityRow
     from app.crediting.rules import Rules
     from dedup.repository import IntervalRow
 
@@ -25,7 +27,7 @@ LotKey = tuple[UUID, int, datetime.date]
 class Bookings:
     """Rows of a batch; amounts of one holder, lot or cap window are added up."""
 
-    activities: list[bytes] = field(default_factory=list)
+    activities: list["ActivityRow"] = field(default_factory=list)
     intervals: list["IntervalRow"] = field(default_factory=list)
     entries: list["EntryRow"] = field(default_factory=list)
     grams_mg: dict[UUID, int] = field(default_factory=dict)
@@ -37,6 +39,8 @@ class Bookings:
 def book(candidates: Sequence["Candidate"], rules: "Rules", now: datetime.datetime) -> Bookings:
     """Gather what decided candidates write at the moment of booking."""
     bookings = Bookings()
+    if not candidates:
+        return bookings
     now_ms = epoch_ms(now)
     today = day_of(now_ms // 1000)
     entry_ids = iter(uuid7_batch(now_ms, 2 * len(candidates)))
@@ -48,7 +52,27 @@ def book(candidates: Sequence["Candidate"], rules: "Rules", now: datetime.dateti
         if candidate.earns:
             tokens = _claim(candidate, bookings)
             _credit(candidate, bookings, rules, entry_ids.__next__, today)
-        bookings.activities.append(packed_activity(candidate, prepared.rule.methodology_id, tokens))
+        bookings.activities.append(
+            (
+                candidate.holder_id,
+                candidate.activity_id,
+                prepared.source_id,
+                prepared.scene,
+                prepared.region,
+                prepared.started_s,
+                prepared.ended_s,
+                prepared.evidence,
+                orjson.dumps(prepared.inputs).decode(),
+                candidate.outcome.value,
+                candidate.reason,
+                prepared.rule.methodology_id,
+                candidate.co2e_mg,
+                prepared.full_mg,
+                candidate.points,
+                candidate.winner_id,
+                tokens,
+            )
+        )
     return bookings
 
 

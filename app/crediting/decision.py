@@ -61,6 +61,8 @@ class Candidate:
 class State:
     """What the database held when the locks were taken, and what the batch adds to it."""
 
+    acquired: dict[UUID, UUID] = field(default_factory=dict)
+    """Whole tokens that were free, each with the activity that has it in the database for now."""
     whole: dict[UUID, UUID] = field(default_factory=dict)
     intervals: dict[UUID, list[tuple[int, int, UUID]]] = field(default_factory=dict)
     caps: dict[CapKey, int] = field(default_factory=dict)

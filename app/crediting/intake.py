@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 RETRIES = 5
-LINGER_S = 0.001
-"""While reports come in company, how long a group waits for those that are still being read."""
 
 _AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.LockNotAvailableError)
 _AWAY = (
@@ -67,7 +65,6 @@ class Intake:
         self._group_max = group_max
         self._queue: deque[Waiting] = deque()
         self._draining = 0
-        self._last_group = 0
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def report(self, prepared: "Prepared") -> Result:
@@ -96,6 +93,10 @@ class Intake:
         task.add_done_callback(self._tasks.discard)
         return await asyncio.shield(task)
 
+    def committing(self) -> bool:
+        """Whether answers of the database are waited for."""
+        return bool(self._tasks)
+
     async def close(self) -> None:
         """Wait for what is being committed."""
         while self._tasks:
@@ -110,14 +111,11 @@ class Intake:
         try:
             while self._queue:
                 async with self._slots:
-                    if self._last_group > 1:
-                        await asyncio.sleep(LINGER_S)
                     group: list[Waiting] = []
                     while self._queue and len(group) < self._group_max:
                         waiting = self._queue.popleft()
                         if not waiting[1].cancelled():
                             group.append(waiting)
-                    self._last_group = len(group)
                     if group:
                         await self._answer(group)
         finally:

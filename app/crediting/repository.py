@@ -1,74 +1,35 @@
 """SQL of activities, caps and methodology versions."""
 
 import datetime
-from collections.abc import Sequence
-from struct import Struct
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-import orjson
-
-from dedup.binary_copy import NULL, copy_rows, jsonb, micros, value, word
+from dedup.writes import Writes, columns
 
 if TYPE_CHECKING:
     import asyncpg
 
-    from app.crediting.decision import Candidate
-
-ACTIVITY_COLUMNS = [
-    "holder_id",
-    "id",
-    "source_id",
-    "scene",
-    "region",
-    "started_at",
-    "ended_at",
-    "evidence",
-    "inputs",
-    "outcome",
-    "reason",
-    "methodology_id",
-    "co2e_mg",
-    "full_mg",
-    "points",
-    "winner_id",
-    "claim_tokens",
-]
+ActivityRow = tuple[Any, ...]
+"""The columns of an activity in the order of `write_activities`; times in epoch seconds, inputs as JSON text."""
 
 
-_KEYS = Struct(">h i16s i16s i16s")
-_TIMES = Struct(">iq iq")
-_AMOUNTS = Struct(">ii iq iq iq")
-_UUID = Struct(">i16s")
-
-
-def packed_activity(candidate: "Candidate", methodology_id: int, claim_tokens: bytes) -> bytes:
-    """The row of a decided report, in the order of `ACTIVITY_COLUMNS`."""
-    p = candidate.prepared
-    winner = candidate.winner_id
-    return b"".join(
-        (
-            _KEYS.pack(
-                len(ACTIVITY_COLUMNS),
-                *(16, candidate.holder_id.bytes, 16, candidate.activity_id.bytes, 16, p.source_id.bytes),
-            ),
-            word(p.scene),
-            word(p.region),
-            _TIMES.pack(8, micros(p.started_s), 8, micros(p.ended_s)),
-            word(p.evidence),
-            jsonb(orjson.dumps(p.inputs)),
-            word(candidate.outcome.value),
-            word(candidate.reason),
-            _AMOUNTS.pack(4, methodology_id, 8, candidate.co2e_mg, 8, p.full_mg, 8, candidate.points),
-            NULL if winner is None else _UUID.pack(16, winner.bytes),
-            value(claim_tokens),
-        )
+def write_activities(writes: Writes, rows: Sequence[ActivityRow]) -> None:
+    """Append decided reports."""
+    writes.add(
+        """
+        INSERT INTO activities (holder_id, id, source_id, scene, region, started_at, ended_at, evidence, inputs,
+                                outcome, reason, methodology_id, co2e_mg, full_mg, points, winner_id, claim_tokens)
+        SELECT holder, id, source, scene, region, to_timestamp(starts), to_timestamp(ends), evidence, inputs::jsonb,
+               outcome, reason, methodology, credited, quantified, points, winner, tokens
+        FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::varchar[], $5::varchar[], $6::bigint[], $7::bigint[],
+                    $8::varchar[], $9::text[], $10::varchar[], $11::varchar[], $12::int[], $13::bigint[],
+                    $14::bigint[], $15::bigint[], $16::uuid[], $17::bytea[])
+            AS a (holder, id, source, scene, region, starts, ends, evidence, inputs, outcome, reason, methodology,
+                  credited, quantified, points, winner, tokens)
+        """,
+        *columns(rows),
     )
-
-
-async def write_activities(driver: "asyncpg.Connection", rows: Sequence[bytes]) -> None:
-    """Append packed activities."""
-    await copy_rows(driver, "activities", ACTIVITY_COLUMNS, rows)
 
 
 async def read_outcomes(
@@ -86,26 +47,33 @@ async def read_outcomes(
 
 
 async def read_caps(
-    driver: "asyncpg.Connection", holder_ids: Sequence[UUID], windows: Sequence[datetime.date]
+    driver: "asyncpg.Connection", holder_ids: Sequence[UUID], windows: Iterable[datetime.date]
 ) -> dict[tuple[UUID, str, datetime.date], int]:
-    """(holder, rule, window) → used, of locked holders' windows between the earliest and the latest of these.
+    """(holder, rule, window) → used, of locked holders' windows in the months of these.
 
-    By `= ANY` and bounds, and by no join: a plan made while a month is empty would join the other way round.
+    Each month apart, so that a year's window does not lead through all months since January. By `= ANY` and bounds,
+    and by no join: a plan made while a month is empty would join the other way round.
     """
+    months: dict[tuple[int, int], list[datetime.date]] = {}
+    for window in windows:
+        months.setdefault((window.year, window.month), []).append(window)
+    bounds = [bound for month in months.values() for bound in (min(month), max(month))]
     rows = await driver.fetch(
-        """
-        SELECT holder_id, rule, window_start, used FROM cap_usage
-        WHERE holder_id = ANY($1::uuid[]) AND window_start BETWEEN $2 AND $3
-        """,
+        " UNION ALL ".join(
+            f"""
+            SELECT holder_id, rule, window_start, used FROM cap_usage
+            WHERE holder_id = ANY($1::uuid[]) AND window_start BETWEEN ${place} AND ${place + 1}
+            """
+            for place in range(2, len(bounds) + 2, 2)
+        ),
         holder_ids,
-        min(windows),
-        max(windows),
+        *bounds,
     )
     return {(row[0], row[1], row[2]): row[3] for row in rows}
 
 
-async def write_caps(
-    driver: "asyncpg.Connection",
+def write_caps(
+    writes: Writes,
     holder_ids: Sequence[UUID],
     rules: Sequence[str],
     windows: Sequence[datetime.date],
@@ -113,7 +81,7 @@ async def write_caps(
     caps: Sequence[int],
 ) -> None:
     """Store the new use of windows; the table's CHECK is the backstop."""
-    await driver.execute(
+    writes.add(
         """
         INSERT INTO cap_usage (holder_id, rule, window_start, used, cap)
         SELECT * FROM unnest($1::uuid[], $2::varchar[], $3::date[], $4::bigint[], $5::bigint[])

@@ -23,6 +23,7 @@ from app.crediting.rules import cap_rules
 from app.database import driver_of
 from dedup.periods import UTC_OFFSET_S, day_of
 from dedup.tokens import TOKEN_BYTES
+from dedup.writes import Writes
 from points import repository as lots
 
 if TYPE_CHECKING:
@@ -51,28 +52,31 @@ async def reverse(
     if not await repository.mark_reversed(driver, activity.holder_id, activity.id, now):
         raise AlreadyReversed
     entries = await ledger.entries_of_activity(driver, activity.holder_id, activity.id)
-    ids = uuid7_batch(epoch_ms(now), max(1, len(entries)))
-    await ledger.write_entries(
-        driver,
-        [
-            (
-                activity.holder_id,
-                entry_id,
-                activity.id,
-                entry["asset_id"],
-                EntryKind.REVERSAL,
-                entry["credit"],
-                entry["debit"],
-                entry["amount"],
-            )
-            for entry, entry_id in zip(entries, ids, strict=False)
-        ],
-        now,
-    )
-    await ledger.add_to_balances(driver, [activity.holder_id], [-activity.co2e_mg], [-activity.points])
+    writes = Writes()
+    if entries:
+        ids = uuid7_batch(epoch_ms(now), len(entries))
+        ledger.write_entries(
+            writes,
+            [
+                (
+                    activity.holder_id,
+                    entry_id,
+                    activity.id,
+                    entry["asset_id"],
+                    EntryKind.REVERSAL,
+                    entry["credit"],
+                    entry["debit"],
+                    entry["amount"],
+                )
+                for entry, entry_id in zip(entries, ids, strict=True)
+            ],
+            now,
+        )
+    ledger.add_to_balances(writes, [activity.holder_id], [-activity.co2e_mg], [-activity.points])
+    _release_claims(writes, activity)
+    await writes.execute(driver)
     if activity.points:
         await _take_back_points(driver, rules, activity, entries)
-    await _release_claims(driver, activity)
     started_s = (activity.started_at - EPOCH) // SECOND
     for cap in cap_rules(methodology):
         window = window_start(cap.per, started_s)
@@ -109,10 +113,12 @@ async def _take_back_points(
         raise PointsSpent
 
 
-async def _release_claims(driver: ledger.Driver, activity: Activity) -> None:
+def _release_claims(writes: Writes, activity: Activity) -> None:
     held = activity.claim_tokens
     tokens: list[UUID] = [
         DriverUUID(held[start : start + TOKEN_BYTES]) for start in range(0, len(held), TOKEN_BYTES)
     ]
     if tokens:
-        await claims.release(driver, tokens, [activity.id] * len(tokens))
+        claims.release_whole(writes, tokens, [activity.id] * len(tokens))
+        first, last = (day_of((at - EPOCH) // SECOND) for at in (activity.started_at, activity.ended_at))
+        claims.release_intervals(writes, tokens, activity.id, first, last)

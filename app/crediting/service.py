@@ -5,6 +5,7 @@ what they guard is read by the next statement, so that nothing is decided on a s
 """
 
 import asyncio
+import contextlib
 import datetime
 import hmac
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ from app.crediting import repository
 from app.crediting.bookings import book
 from app.crediting.decision import Candidate, State, decide, window_start
 from app.crediting.models import Outcome
+from dedup.writes import Writes, columns
 from points import repository as lots
 
 if TYPE_CHECKING:
@@ -93,13 +95,17 @@ async def _round(
 ) -> list[Result | None]:
     """Answer the reports whose holders' locks are free; without `locking` wait for the locks, and answer all."""
     eligible, busy = await _eligible(driver, batch, locking)
-    new = await _acquire_receipts(driver, batch, eligible, now)
+    state = State()
+    new = await _acquire(driver, preparer, batch, eligible, state, now) if eligible else {}
     results: dict[int, Result] = {}
     others = [index for index in range(len(batch)) if index not in new and index not in busy]
     if others:
         await _answer_known(driver, batch, others, results)
-    if new:
-        await _settle(driver, preparer, list(new.values()), now)
+    if eligible:
+        candidates = list(new.values())
+        await _read_caps(driver, candidates, state)
+        decide(candidates, state)
+        await _write(driver, book(candidates, preparer.rules, now), state, now)
         for index, candidate in new.items():
             results[index] = Result(
                 candidate.outcome,
@@ -145,15 +151,10 @@ async def _eligible(
 ) -> tuple[Eligible, set[int]]:
     """Lock the holders; answers who may be credited, and which reports are of holders that are busy."""
     tokens = {p.identity_token for p in batch if p.identity_token is not None and p.refusal not in MENDABLE}
-    people = await ledger.resolve(driver, list(tokens)) if tokens else {}
-    if not people:
+    if not tokens:
         return {}, set()
-    holders = list({person[0] for person in people.values()})
-    if locking is None:
-        statuses = await ledger.lock_holders(driver, holders)
-    else:
-        async with locking:
-            statuses = await ledger.lock_holders(driver, holders, wait=False)
+    async with locking or contextlib.nullcontext():
+        people, statuses = await ledger.lock_people(driver, list(tokens), wait=locking is None)
     eligible: Eligible = {}
     busy: set[int] = set()
     asked: list[tuple[int, UUID, UUID, str, datetime.datetime]] = []
@@ -177,24 +178,61 @@ async def _eligible(
     return eligible, busy
 
 
-async def _acquire_receipts(
-    driver: "asyncpg.Connection", batch: Sequence["Prepared"], eligible: Eligible, now: datetime.datetime
+async def _acquire(
+    driver: "asyncpg.Connection",
+    preparer: "Preparer",
+    batch: Sequence["Prepared"],
+    eligible: Eligible,
+    state: State,
+    now: datetime.datetime,
 ) -> dict[int, Candidate]:
-    if not eligible:
-        return {}
+    """Take the receipts and every token that is claimed; read who holds those that are not free.
+
+    Answers the candidates whose receipts are new. Tokens of the others are taken too, for one statement is faster than
+    two, and given back when the batch is written.
+    """
     ids = uuid7_batch(epoch_ms(now), len(eligible))
-    acquired = await claims.acquire_receipts(
-        driver,
-        [batch[index].receipt_token for index in eligible],
-        [batch[index].mac for index in eligible],
-        [person[0] for person in eligible.values()],
-        ids,
-    )
-    return {
-        index: Candidate(batch[index], person, activity_id)
+    candidates = {
+        index: _candidate(preparer, batch[index], person, activity_id)
         for (index, person), activity_id in zip(eligible.items(), ids, strict=True)
-        if batch[index].receipt_token in acquired
     }
+    for candidate in candidates.values():
+        for _, token in candidate.whole:
+            state.acquired.setdefault(token, candidate.activity_id)
+    intervals = {(token, day) for c in candidates.values() for _, token, day, _, _ in c.intervals}
+    new, free, used = await claims.acquire(
+        driver,
+        [(c.prepared.receipt_token, c.prepared.mac, c.holder_id, c.activity_id) for c in candidates.values()],
+        state.acquired,
+        intervals,
+    )
+    wanted, state.acquired = state.acquired, {token: state.acquired[token] for token in free}
+    while taken := [token for token in wanted if token not in state.acquired and token not in state.whole]:
+        state.whole.update(await claims.read_whole(driver, taken))
+        # Released between the two statements: claim it after all.
+        if freed := {token: wanted[token] for token in taken if token not in state.whole}:
+            _, free, _ = await claims.acquire(driver, (), freed, ())
+            state.acquired.update((token, wanted[token]) for token in free)
+    if used:
+        tokens, days = columns(used)
+        for token, start, end, owner in await claims.read_interval_claims(driver, tokens, days):
+            state.intervals.setdefault(token, []).append(
+                (int(start.timestamp()), int(end.timestamp()), owner)
+            )
+    return {index: c for index, c in candidates.items() if c.prepared.receipt_token in new}
+
+
+def _candidate(
+    preparer: "Preparer", prepared: "Prepared", person: tuple[UUID, bytes], activity_id: UUID
+) -> Candidate:
+    candidate = Candidate(prepared, person, activity_id)
+    if prepared.refusal is None and prepared.rule is not None:
+        candidate.whole, candidate.intervals = preparer.claims(prepared, candidate.person_key)
+        candidate.caps = [
+            (cap, (candidate.holder_id, cap.key, window_start(cap.per, prepared.started_s)))
+            for cap in prepared.rule.caps
+        ]
+    return candidate
 
 
 async def _answer_known(
@@ -219,95 +257,46 @@ async def _answer_known(
             )
 
 
-async def _settle(
-    driver: "asyncpg.Connection", preparer: "Preparer", candidates: list[Candidate], now: datetime.datetime
-) -> None:
-    """Lock, read, decide, write."""
-    for candidate in candidates:
-        prepared = candidate.prepared
-        if prepared.refusal is None and prepared.rule is not None:
-            candidate.whole, candidate.intervals = preparer.claims(prepared, candidate.person_key)
-            candidate.caps = [
-                (cap, (candidate.holder_id, cap.key, window_start(cap.per, prepared.started_s)))
-                for cap in prepared.rule.caps
-            ]
-    state = State()
-    acquired = await _lock_whole(driver, candidates, state)
-    await _lock_intervals(driver, candidates, state)
-    await _read_caps(driver, candidates, state)
-    decide(candidates, state)
-    await _correct_whole(driver, acquired, state)
-    await _write(driver, book(candidates, preparer.rules, now), state, now)
-
-
-async def _lock_whole(
-    driver: "asyncpg.Connection", candidates: list[Candidate], state: State
-) -> dict[UUID, UUID]:
-    wanted: dict[UUID, UUID] = {}
-    for candidate in candidates:
-        for _, token in candidate.whole:
-            wanted.setdefault(token, candidate.activity_id)
-    if not wanted:
-        return {}
-    acquired = await claims.acquire_whole(driver, list(wanted), list(wanted.values()))
-    while missing := [token for token in wanted if token not in acquired and token not in state.whole]:
-        state.whole.update(await claims.read_whole(driver, missing))
-        # Released between the two statements: claim it after all.
-        if freed := [token for token in missing if token not in state.whole]:
-            acquired |= await claims.acquire_whole(driver, freed, [wanted[token] for token in freed])
-    return {token: wanted[token] for token in acquired}
-
-
-async def _correct_whole(driver: "asyncpg.Connection", acquired: dict[UUID, UUID], state: State) -> None:
-    """Tokens were acquired for the first act that wanted them; give each to the act that got the credit."""
-    moved = [token for token, owner in acquired.items() if state.whole.get(token, owner) != owner]
-    if moved:
-        await claims.hand_over_whole(driver, moved, [state.whole[token] for token in moved])
-    unused = [token for token in acquired if token not in state.whole]
-    if unused:
-        await claims.release(driver, unused, [acquired[token] for token in unused])
-
-
-async def _lock_intervals(driver: "asyncpg.Connection", candidates: list[Candidate], state: State) -> None:
-    keys = {(token, day) for candidate in candidates for _, token, day, _, _ in candidate.intervals}
-    if not keys:
-        return
-    used = await claims.lock_interval_tokens(driver, [key[0] for key in keys], [key[1] for key in keys])
-    if used:
-        for token, start, end, owner in await claims.read_interval_claims(
-            driver, [key[0] for key in used], [key[1] for key in used]
-        ):
-            state.intervals.setdefault(token, []).append(
-                (int(start.timestamp()), int(end.timestamp()), owner)
-            )
-
-
 async def _read_caps(driver: "asyncpg.Connection", candidates: list[Candidate], state: State) -> None:
     keys = {key for candidate in candidates for _, key in candidate.caps}
     if keys:
         holders = list({holder for holder, _, _ in keys})
-        state.caps = await repository.read_caps(driver, holders, [window for _, _, window in keys])
+        state.caps = await repository.read_caps(driver, holders, {window for _, _, window in keys})
+
+
+def _correct_whole(writes: Writes, state: State) -> None:
+    """Tokens were acquired for the first act that wanted them; give each to the act that got the credit."""
+    moved = [token for token, owner in state.acquired.items() if state.whole.get(token, owner) != owner]
+    if moved:
+        claims.hand_over_whole(writes, moved, [state.whole[token] for token in moved])
+    unused = [token for token in state.acquired if token not in state.whole]
+    if unused:
+        claims.release_whole(writes, unused, [state.acquired[token] for token in unused])
 
 
 async def _write(
     driver: "asyncpg.Connection", bookings: "Bookings", state: State, now: datetime.datetime
 ) -> None:
-    await repository.write_activities(driver, bookings.activities)
+    writes = Writes()
+    _correct_whole(writes, state)
+    if bookings.activities:
+        repository.write_activities(writes, bookings.activities)
     if bookings.intervals:
-        await claims.write_interval_claims(driver, bookings.intervals)
+        claims.write_interval_claims(writes, bookings.intervals)
     if bookings.caps:
-        holders, names, windows = map(list, zip(*bookings.caps, strict=True))
+        holders, names, windows = columns(list(bookings.caps))
         used = [state.caps[key] for key in bookings.caps]
-        await repository.write_caps(driver, holders, names, windows, used, list(bookings.caps.values()))
+        repository.write_caps(writes, holders, names, windows, used, list(bookings.caps.values()))
     if bookings.entries:
-        await ledger.write_entries(driver, bookings.entries, now)
+        ledger.write_entries(writes, bookings.entries, now)
         gainers = list(bookings.grams_mg.keys() | bookings.points.keys())
-        await ledger.add_to_balances(
-            driver,
+        ledger.add_to_balances(
+            writes,
             gainers,
             [bookings.grams_mg.get(holder, 0) for holder in gainers],
             [bookings.points.get(holder, 0) for holder in gainers],
         )
     if bookings.lots:
-        owners, assets, expiries = map(list, zip(*bookings.lots, strict=True))
-        await lots.add_to_lots(driver, owners, assets, expiries, list(bookings.lots.values()), now)
+        owners, assets, expiries = columns(list(bookings.lots))
+        lots.add_to_lots(writes, owners, assets, expiries, list(bookings.lots.values()), now)
+    await writes.execute(driver)

@@ -5,7 +5,7 @@ import contextlib
 import random
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -191,15 +191,15 @@ async def test_batches_that_share_their_tokens_in_any_order_do_not_deadlock(
 
 
 async def take_whole(driver: asyncpg.Connection, tokens: list[UUID]) -> object:
-    return await claims.acquire_whole(driver, tokens, tokens)
+    return await claims.acquire(driver, (), dict.fromkeys(tokens, tokens[0]), ())
 
 
 async def take_intervals(driver: asyncpg.Connection, tokens: list[UUID]) -> object:
-    return await claims.lock_interval_tokens(driver, tokens, [date(2026, 11, 16)] * len(tokens))
+    return await claims.acquire(driver, (), {}, [(token, date(2026, 11, 16)) for token in tokens])
 
 
 async def take_receipts(driver: asyncpg.Connection, tokens: list[UUID]) -> object:
-    return await claims.acquire_receipts(driver, tokens, [b"m"] * len(tokens), tokens, tokens)
+    return await claims.acquire(driver, [(token, b"m", token, token) for token in tokens], {}, ())
 
 
 @pytest.mark.parametrize("take", [take_whole, take_intervals, take_receipts])
@@ -270,7 +270,7 @@ async def test_a_deadlock_of_two_batches_is_answered_all_the_same(
                 await asyncio.sleep(0.01)
 
     async with desk.service.database.driver_transaction() as gate:
-        await claims.acquire_receipts(gate, [second.receipt_token], [b"m"], [holder], [uuid.uuid4()])
+        await claims.acquire(gate, [(second.receipt_token, b"m", holder, uuid.uuid4())], {}, ())
         late = asyncio.create_task(intakes[0].report(second))
         await waiting(1)  # it holds its holder and waits for its receipt
         early = asyncio.create_task(intakes[1].report_batch(first))
@@ -376,9 +376,15 @@ async def known(desk: Desk, report: Prepared) -> Prepared:
 _read: list[tuple[UUID, datetime, datetime, UUID]] = []
 
 
+TAKE = claims.acquire
+
+
 async def lock_and_check(
-    driver: asyncpg.Connection, tokens: Sequence[UUID], days: Sequence[date]
-) -> list[tuple[UUID, date]]:
+    driver: asyncpg.Connection,
+    receipts: Sequence[claims.ReceiptRow],
+    whole: Mapping[UUID, UUID],
+    intervals: Collection[tuple[UUID, date]],
+) -> tuple[set[UUID], set[UUID], list[tuple[UUID, date]]]:
     """The unsound way: one statement takes the locks and reads the claims, by the snapshot from before it waited."""
     rows = await driver.fetch(
         """
@@ -390,11 +396,12 @@ async def lock_and_check(
         SELECT c.token, c.starts_at, c.ends_at, c.activity_id
         FROM locked k JOIN interval_claims c ON c.token = k.token AND c.day = k.day
         """,
-        tokens,
-        days,
+        [token for token, _ in intervals],
+        [day for _, day in intervals],
     )
     _read[:] = [(row[0], row[1], row[2], row[3]) for row in rows]
-    return list(zip(tokens, days, strict=True))
+    new, free, _ = await TAKE(driver, receipts, whole, ())
+    return new, free, list(intervals)
 
 
 async def what_was_read(*_: object) -> list[tuple[UUID, datetime, datetime, UUID]]:
@@ -437,7 +444,7 @@ async def test_lock_and_check_in_one_statement_credits_both(
     desk: Desk, owner: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Why the two statements are two: the same interleaving, with the statements made one."""
-    monkeypatch.setattr(claims, "lock_interval_tokens", lock_and_check)
+    monkeypatch.setattr(claims, "acquire", lock_and_check)
     monkeypatch.setattr(claims, "read_interval_claims", what_was_read)
     (first, second), _ = await overlapping_charges(desk, owner)
     assert (first.outcome, second.outcome) == ("credited", "credited")

@@ -92,10 +92,10 @@ def test_failure_of_one_server_stops_the_other(cluster_dir: Path, monkeypatch: p
 
 def test_settings_fit_the_machine() -> None:
     small = fitting(Machine(memory=512 * MIB, cpus=1, free_disk=2 * GIB, shared_memory=64 * MIB))
-    assert small["shared_buffers"] == "128MB"
+    assert small["shared_buffers"] == "204MB"
     assert small["max_wal_size"] == "512MB"
     assert small["max_parallel_workers_per_gather"] == "0"
     large = fitting(Machine(memory=64 * GIB, cpus=16, free_disk=900 * GIB, shared_memory=32 * GIB))
-    assert large["shared_buffers"] == "4096MB"
+    assert large["shared_buffers"] == "16384MB"
     assert large["max_wal_size"] == "8192MB"
     assert render({"a": "it's"}).endswith("a = 'it''s'\n")
