@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ ROWS: dict[str, Row] = {}
 def row(
     name: str, *, unit: str, floor: float, aim: float, also: tuple[str, ...] = (), served: bool = True
 ) -> Callable[[Work], Work]:
-    """Register a row. `served` rows need the running service and its holders; rows run in order of import."""
+    """Register a row. `served` rows need the running service and its holders; `arrange` tells their order."""
 
     def register(work: Work) -> Work:
         if name in ROWS:
@@ -67,6 +68,14 @@ def row(
         return work
 
     return register
+
+
+def arrange(modules: Sequence[ModuleType]) -> None:
+    """Put the rows in the order of their modules: formatters sort imports, and rows leave data behind."""
+    place = {module.__name__: number for number, module in enumerate(modules)}
+    ordered = sorted(ROWS.values(), key=lambda each: place[each.work.__module__])
+    ROWS.clear()
+    ROWS.update((each.name, each) for each in ordered)
 
 
 def chosen(names: str) -> list[Row]:
