@@ -7,7 +7,7 @@ ROWS ?=
 export PYTHONDONTWRITEBYTECODE ?=
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/run.stamp: requirements/run.txt pyproject.toml
 	@echo "Setting up $(VENV) (once)"
@@ -44,6 +44,9 @@ bench-quick: $(VENV)/dev.stamp ## the same, smaller, in under 5 minutes
 openapi: $(VENV)/run.stamp ## export the OpenAPI document
 	@$(BIN)/tanpuhui openapi --out openapi/openapi.json
 
+methodologies: $(VENV)/run.stamp ## write the catalogue page to docs/methodologies.md
+	@$(BIN)/python -m app.catalogue_page
+
 verify: $(VENV)/run.stamp ## check every invariant over the database
 	@$(BIN)/tanpuhui verify
 
@@ -51,4 +54,4 @@ lock: ## compile the pinned requirements anew (needs uv)
 	@uv pip compile pyproject.toml requirements/build.in --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate -q --custom-compile-command "make lock" -o requirements/run.txt
 	@uv pip compile pyproject.toml requirements/build.in --extra dev -c requirements/run.txt --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate -q --custom-compile-command "make lock" -o requirements/dev.txt
 
-.PHONY: help setup run test lint bench bench-quick openapi verify lock
+.PHONY: help setup run test lint bench bench-quick openapi methodologies verify lock

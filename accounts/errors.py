@@ -5,10 +5,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Fault:
-    """Where an input is wrong: a JSON pointer (RFC 6901) and a reason code or sentence without its value."""
+    """Where an input is wrong: a JSON pointer (RFC 6901) and a reason code or sentence without its value.
+
+    `reason_zh` is the sentence in Chinese, where there is one.
+    """
 
     pointer: str
     reason: str
+    reason_zh: str = ""
 
 
 class DomainError(Exception):

@@ -152,11 +152,11 @@ async def know_assets(driver: "asyncpg.Connection", wanted: Sequence[AssetKey]) 
 
 
 async def entries_of_activity(driver: "asyncpg.Connection", holder_id: UUID, activity_id: UUID) -> list[Row]:
-    """The entries that credited an activity: asset_id, debit, credit, amount, and whether it moved points."""
+    """The entries that credited an activity: asset_id, debit, credit, amount, when, whether of points."""
     return list(
         await driver.fetch(
             """
-            SELECT e.asset_id, e.debit, e.credit, e.amount, a.kind = 'points' AS points
+            SELECT e.asset_id, e.debit, e.credit, e.amount, e.booked_at, a.kind = 'points' AS points
             FROM entries e JOIN assets a ON a.id = e.asset_id
             WHERE e.holder_id = $1 AND e.activity_id = $2 AND e.kind = 1 AND e.id >= tanpuhui_uuid7_floor($3)
             """,

@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from accounts.errors import DomainError, Fault
 from app import metrics
-from app.api import me, oauth, operator, platforms, public
+from app.api import audit, me, methodologies, oauth, operator, platforms, public, shadow
 from app.api.http import pointer
 from app.crediting.errors import StorageUnavailable
 from app.openapi import document
@@ -139,8 +139,8 @@ def create_app(services: "Services | None" = None) -> FastAPI:
         title="Tanpuhui 碳普惠", version="1", docs_url="/docs", redoc_url=None, redirect_slashes=False
     )
     app.state.services = services
-    for router in (oauth.router, platforms.router, operator.router, me.router, public.router):
-        app.include_router(router)
+    for module in (oauth, platforms, operator, methodologies, shadow, audit, me, public):
+        app.include_router(module.router)
     app.add_exception_handler(DomainError, _on_domain_error)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(HTTPException, _on_http_exception)

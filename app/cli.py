@@ -9,9 +9,12 @@ import sys
 import structlog
 import typer
 
+from app.commands.backtest import backtest_command
 from app.commands.bench import bench_command
 from app.commands.clients import create_command
 from app.commands.common import CommandError, errors
+from app.commands.methodologies import methodologies
+from app.commands.packs import packs_command
 from app.commands.replays import demo_command, replay_command
 from app.commands.service import migrate_command, openapi_command, serve_command, verify_command
 from app.commands.show import show_command
@@ -33,12 +36,15 @@ app.command("serve")(serve_command)
 app.command("demo")(demo_command)
 app.command("replay")(replay_command)
 app.command("show")(show_command)
+app.command("packs")(packs_command)
 app.command("migrate")(migrate_command)
 app.command("verify")(verify_command)
 app.command("openapi")(openapi_command)
+app.command("backtest")(backtest_command)
 app.command("bench")(bench_command)
 clients.command("create")(create_command)
 app.add_typer(clients, name="clients")
+app.add_typer(methodologies, name="methodologies")
 
 
 @clients.callback()

@@ -1,6 +1,6 @@
 """Prometheus metrics of the service."""
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 REQUESTS = Histogram(
     "tanpuhui_request_seconds",
@@ -15,4 +15,14 @@ CO2E_MG = Counter("tanpuhui_credited_co2e_mg_total", "Credited reductions in mg 
 RATE_LIMIT_UNCHECKED = Counter(
     "tanpuhui_rate_limit_unchecked_total", "Blocks of requests let through because Redis was away"
 )
+PACKS_REFUSED = Gauge(
+    "tanpuhui_methodology_packs_refused", "Installed distributions whose methodologies were refused at start"
+)
 JOB_FAILURES = Counter("tanpuhui_job_failures_total", "Failed runs of a job", ["job"])
+METHODOLOGIES_STALE = Counter(
+    "tanpuhui_methodologies_stale_total",
+    "Requests that were not credited because the texts in force were not known for sure",
+)
+METHODOLOGY_REFRESH_FAILURES = Counter(
+    "tanpuhui_methodology_refresh_failures_total", "Looks at the methodologies in the database that failed"
+)

@@ -11,8 +11,30 @@ from app.api.platforms import ReversalRequest
 from app.auth.scopes import DESCRIPTIONS
 from app.crediting.schemas import ActivityReport
 from app.problems import Problem
+from app.versions.schemas import (
+    ActivationInput,
+    DraftInput,
+    ExclusionEndInput,
+    ExclusionInput,
+    RetirementInput,
+    StepInput,
+    TextInput,
+)
 
-NAMED = (ActivityReport, HolderBatch, WithdrawalInput, ReversalRequest, Problem)
+NAMED = (
+    ActivityReport,
+    HolderBatch,
+    WithdrawalInput,
+    ReversalRequest,
+    DraftInput,
+    TextInput,
+    StepInput,
+    ActivationInput,
+    RetirementInput,
+    ExclusionInput,
+    ExclusionEndInput,
+    Problem,
+)
 DESCRIPTION = """\
 碳普惠 backend: green acts become verified CO2e reductions, once.
 

@@ -48,8 +48,79 @@ CODES: dict[str, tuple[int, str, str]] = {
     ),
     "activity.unprocessable": (422, "该上报无法入库", "This report cannot be stored"),
     "activity.already_reversed": (409, "该行为已冲正", "This activity is already reversed"),
+    "activity.not_pending": (
+        409,
+        "该行为没有待领取的减排量",
+        "This activity has no credit that waits to be collected",
+    ),
+    "activity.not_collectable_yet": (409, "尚未到可领取的日期", "The credit cannot be collected yet"),
+    "activity.lapsed": (409, "已过领取期限，减排量失效", "The time to collect the credit is over"),
+    "activity.no_consent": (
+        409,
+        "授权已撤回或账户未启用",
+        "The consent is withdrawn or the account is not active",
+    ),
     "activity.not_reversible": (409, "只有已入账的行为可以冲正", "Only a credited activity can be reversed"),
     "activity.points_spent": (409, "该行为的积分已被使用", "The points of this activity are no longer there"),
+    "methodology.not_found": (404, "方法学版本不存在或无权查看", "No such methodology version, or not yours"),
+    "methodology.out_of_region": (403, "该地区不在权限范围内", "This region is not yours"),
+    "methodology.version_exists": (
+        409,
+        "该地区已有同编号、同版本的方法学",
+        "The region has a methodology of this code and version",
+    ),
+    "methodology.invalid": (
+        422,
+        "方法学文本未通过校验",
+        "The text of the methodology does not pass its checks",
+    ),
+    "methodology.if_match_missing": (
+        428,
+        "修改须以 If-Match 写明所依据的版本号",
+        "A write names the state that it was made from, by If-Match",
+    ),
+    "methodology.edited_meanwhile": (
+        412,
+        "读取之后已被他人修改,请重新读取",
+        "Somebody changed it since you read it; read it again",
+    ),
+    "methodology.immutable": (
+        409,
+        "已批准的文本不可修改,更正须另立新版本",
+        "What is approved does not change; a correction is a new version",
+    ),
+    "methodology.wrong_state": (409, "当前状态不允许这一步", "The step does not follow the state it is in"),
+    "methodology.approve_own": (403, "作者不得批准自己的文本", "An author may not approve their own text"),
+    "methodology.not_activatable": (
+        409,
+        "仅供演示的文本不可在生产环境生效",
+        "A text for demonstrations never becomes active in production",
+    ),
+    "methodology.lead_too_short": (
+        422,
+        "时间过近,须留出提前量以便各进程知晓",
+        "Too soon: every process has to know before it counts",
+    ),
+    "methodology.periods_overlap": (
+        409,
+        "与同地区同场景的另一版本施行期重叠",
+        "The days overlap with another version of this region and scene",
+    ),
+    "methodology.days_credited": (
+        409,
+        "这些日期已有按其他文本入账的行为,更正须走重算",
+        "Acts of these days are credited under another text; correcting them is a recalculation",
+    ),
+    "methodology.days_in_force": (
+        409,
+        "生效时刻之前另一文本仍在适用,施行首日须不早于生效时刻",
+        "Another text counts until the moment of activation; begin on a day that starts after it",
+    ),
+    "methodology.stale": (
+        503,
+        "暂时无法确认施行中的方法学文本,请稍后重试",
+        "The texts in force are not known for sure right now; come back later",
+    ),
     "storage.unavailable": (503, "存储暂不可用,请稍后重试", "Storage is away right now; come back later"),
     "internal": (500, "服务内部错误", "Something went wrong on our side"),
 }
@@ -102,7 +173,8 @@ def wants_english(headers: Headers) -> bool:
 def problem_response(error: DomainError, path: str, headers: Headers, /, **extra: Any) -> Response:
     """The answer to an error; its text never holds what the caller sent."""
     status, chinese, english = CODES.get(error.code, CODES["internal"])
-    text = english if wants_english(headers) else chinese
+    in_english = wants_english(headers)
+    text = english if in_english else chinese
     body = {
         "type": TYPE_PREFIX + error.code,
         "title": text,
@@ -110,7 +182,13 @@ def problem_response(error: DomainError, path: str, headers: Headers, /, **extra
         "detail": text,
         "code": error.code,
         "instance": path,
-        "errors": [{"pointer": fault.pointer, "reason": fault.reason} for fault in error.faults],
+        "errors": [
+            {
+                "pointer": fault.pointer,
+                "reason": fault.reason if in_english else fault.reason_zh or fault.reason,
+            }
+            for fault in error.faults
+        ],
         **extra,
     }
     answer_headers = {"Content-Language": "en" if text == english else "zh"}

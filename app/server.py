@@ -85,7 +85,8 @@ async def running(settings: "Settings", stack: "Stack") -> AsyncIterator[Service
     async with services(settings, stack.database_url, stack.redis_url) as current:
         runner = Runner(current.database, utc_now, recurring(current))
         await runner.start()
-        tasks = [asyncio.create_task(_refresh(current)), asyncio.create_task(_watch(stack))]
+        work = (_refresh(current), _watch(stack), current.live.run())
+        tasks = [asyncio.create_task(each) for each in work]
         try:
             await runner.run_due()
             yield current

@@ -137,6 +137,14 @@ class Settings(BaseSettings):
     )
     resident_requests_per_second: PositiveInt = 10
 
+    activation_lead_seconds: PositiveInt = Field(
+        default=60,
+        description="Least time between a decision about methodologies and its effect. The same in all processes.",
+    )
+    methodology_poll_seconds: Annotated[float, Field(gt=0)] = Field(
+        default=5, description="How often to look for changed methodologies where nobody tells of them."
+    )
+
     # Empty stands for "not given": `_GeneratedKeys` fills it in, except in production, where it is refused.
     dedup_key: Key = SecretBytes(b"")
     identity_key: Key = SecretBytes(b"")
@@ -173,6 +181,10 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _refuse_what_is_unsafe(self) -> Self:
         problems = [*self._key_problems(), *self._database_problems()]
+        if self.methodology_poll_seconds * 4 > self.activation_lead_seconds:
+            # A process stops crediting at half the lead: two looks must fit before.
+            lead, poll = variable("activation_lead_seconds"), variable("methodology_poll_seconds")
+            problems.append(f"{lead} must be at least four times {poll}")
         if problems:
             raise PydanticCustomError("unsafe", "{problems}", {"problems": "\n".join(problems)})
         return self

@@ -1,14 +1,16 @@
 """Puts the service together from its settings."""
 
 import datetime
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+import structlog
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from app import metrics
 from app.auth.keys import KeyRing
 from app.auth.rate_limit import RateLimiter
 from app.auth.tokens import Tokens
@@ -18,17 +20,36 @@ from app.crediting.repository import know_methodologies
 from app.crediting.rules import Rules
 from app.database import Database, engine_for
 from app.settings import Settings
+from app.versions.live import LiveMethodologies
 from dedup.person_key import IdentityHasher, PersonKeys
 from dedup.tokens import TokenMaker
-from methodologies import Catalogue, load_catalogue
+from methodologies import Catalogue, installed_plugins, load_catalogue
 from points.programmes import load_programmes
 
+log = structlog.get_logger(__name__)
 REDIS_TIMEOUT_S = 0.5
 
 
 def utc_now() -> datetime.datetime:
     """The service's clock. The domain is handed the time; nothing below reads a clock."""
     return datetime.datetime.now(datetime.UTC)
+
+
+def read_catalogue(settings: Settings) -> Catalogue:
+    """The methodologies that this deployment has: the built-in ones, and those of installed distributions."""
+    return load_catalogue(demonstration=not settings.production, plugins=installed_plugins())
+
+
+def _tell_refused(catalogue: Catalogue) -> None:
+    for each in catalogue.refused:
+        log.warning(
+            "methodology pack refused",
+            distribution=each.distribution,
+            version=each.version,
+            place=each.place,
+            reason=each.error.message_en,
+        )
+    metrics.PACKS_REFUSED.set(len(catalogue.refused))
 
 
 @dataclass(slots=True)
@@ -42,16 +63,26 @@ class Services:
     limiter: RateLimiter
     resident_limiter: RateLimiter
     catalogue: Catalogue
+    """The packs'; with what operators activated beside them, it is `preparer.rules.catalogue`."""
     preparer: Preparer
     intake: Intake
     hasher: IdentityHasher
     token_maker: TokenMaker
     person_keys: PersonKeys
+    live: LiveMethodologies
 
 
 @asynccontextmanager
-async def services(settings: Settings, database_url: str, redis_url: str) -> AsyncIterator[Services]:
-    """Connect, load the methodologies, make them known to the database, and read the signing keys."""
+async def services(
+    settings: Settings,
+    database_url: str,
+    redis_url: str,
+    clock: Callable[[], datetime.datetime] = utc_now,
+) -> AsyncIterator[Services]:
+    """Connect, load the methodologies, make them known to the database, and read the signing keys.
+
+    `clock` tells the time to what credits and to what decides on methodologies.
+    """
     database = Database(engine_for(database_url, pool_size=settings.database_pool_size))
     redis = Redis.from_url(
         redis_url,
@@ -67,7 +98,8 @@ async def services(settings: Settings, database_url: str, redis_url: str) -> Asy
     tokens = Tokens(KeyRing(receipt_key), settings.access_token_seconds)
     try:
         now = utc_now()
-        catalogue = load_catalogue(demonstration=not settings.production)
+        catalogue = read_catalogue(settings)
+        _tell_refused(catalogue)
         async with database.driver_transaction() as driver:
             ids = await know_methodologies(
                 driver,
@@ -85,10 +117,20 @@ async def services(settings: Settings, database_url: str, redis_url: str) -> Asy
         intake = Intake(
             database,
             preparer,
-            utc_now,
+            clock,
             committers=settings.committers,
             group_max=settings.group_commit_max,
         )
+        live = LiveMethodologies(
+            database,
+            redis,
+            catalogue,
+            preparer,
+            clock,
+            lead_s=settings.activation_lead_seconds,
+            poll_s=settings.methodology_poll_seconds,
+        )
+        await live.refresh()
         yield Services(
             settings=settings,
             database=database,
@@ -102,6 +144,7 @@ async def services(settings: Settings, database_url: str, redis_url: str) -> Asy
             hasher=hasher,
             token_maker=token_maker,
             person_keys=person_keys,
+            live=live,
         )
         await intake.close()
     finally:

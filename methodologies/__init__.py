@@ -1,7 +1,8 @@
 """Methodologies (方法学): pure rules that turn a reported act into milligrams of CO2e.
 
-`load_catalogue()` reads packs; `Catalogue.select(region, scene, day)` finds the methodology that
-counts; `quantify` and `explain` run it; `rebuild(content)` restores one from what a credit stored.
+`load_catalogue()` reads packs, `installed_plugins()` finds those of others;
+`Catalogue.select(region, scene, day)` finds the methodology that counts; `quantify` and `explain` run it;
+`rebuild(content)` restores one from what a credit stored.
 """
 
 from methodologies.catalogue import Catalogue, load_catalogue
@@ -9,6 +10,8 @@ from methodologies.engine import Methodology, Period, rebuild
 from methodologies.errors import FormulaError, PackError, Refused
 from methodologies.explanation import Explanation
 from methodologies.model import Cap, Claim, Scene
+from methodologies.plugins import Plugin, RefusedPlugin, installed_plugins, unpacked_plugin
+from methodologies.rules import RuleFunction
 
 __all__ = [
     "Cap",
@@ -19,8 +22,13 @@ __all__ = [
     "Methodology",
     "PackError",
     "Period",
+    "Plugin",
     "Refused",
+    "RefusedPlugin",
+    "RuleFunction",
     "Scene",
+    "installed_plugins",
     "load_catalogue",
     "rebuild",
+    "unpacked_plugin",
 ]

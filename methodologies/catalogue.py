@@ -6,16 +6,21 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from methodologies import model, pack
-from methodologies.engine import Methodology
-from methodologies.errors import PackError
+from methodologies import gathering, model, pack
+from methodologies.engine import Methodology, Period
+from methodologies.gathering import NATION, Gathered, last_day, overlap
+from methodologies.plugins import Plugin, RefusedPlugin, refusal
 
-NATION = "100000"
 BUILT_IN = Path(__file__).parent / "packs"
+BUILT_IN_ORIGIN = "built-in"
+OPERATOR_ORIGIN = "operator"
 
 # Days come from callers: the cache is emptied past this many answers.
 _CACHE_LIMIT = 100_000
 _Key = tuple[str, str, dt.date]
+_DAY = dt.timedelta(days=1)
+Ends = Mapping[tuple[str, str, str], dt.date]
+"""(region, code, version) → the last day in force that was decided after the text."""
 
 
 class Catalogue:
@@ -27,12 +32,23 @@ class Catalogue:
         scenes: Mapping[str, model.Scene],
         regions: Mapping[str, model.Title],
         adopted: frozenset[tuple[str, str]],
+        placeholders: Iterable[model.Placeholder] = (),
+        ends: Ends = MappingProxyType({}),
+        origins: Mapping[str, str] = MappingProxyType({}),
+        refused: Iterable[RefusedPlugin] = (),
     ) -> None:
-        """Hold what `load_catalogue` read; `adopted` are (region, scene) pairs that take the national one."""
+        """Hold what `load_catalogue` read; `adopted` are (region, scene) pairs that take the national one.
+
+        `origins` tells content hash → origin of what is not built in, `refused` the plugins left out.
+        """
         self.methodologies: tuple[Methodology, ...] = tuple(methodologies)
+        self.placeholders: tuple[model.Placeholder, ...] = tuple(placeholders)
         self._scenes = MappingProxyType(dict(scenes))
         self._regions = MappingProxyType(dict(regions))
         self._adopted = adopted
+        self._ends = ends
+        self._origins = MappingProxyType(dict(origins))
+        self.refused: tuple[RefusedPlugin, ...] = tuple(refused)
         self._by_hash = {each.content_hash: each for each in self.methodologies}
         self._by_place: dict[tuple[str, str], list[Methodology]] = defaultdict(list)
         for each in self.methodologies:
@@ -59,9 +75,48 @@ class Catalogue:
     def _find(self, region: str, scene: str, day: dt.date) -> Methodology | None:
         for place in self.chain(region, scene):
             for each in self._by_place.get((place, scene), ()):
-                if day in each.in_force:
+                if day in self.period(each):
                     return each
         return None
+
+    def period(self, methodology: Methodology) -> Period:
+        """Return the days on which a methodology counts: its text's, or fewer where it was ended early.
+
+        A last day before the first stands for no day at all.
+        """
+        end = self._ends.get((methodology.region, methodology.code, methodology.version))
+        first, last = methodology.in_force
+        return Period(first, last if end is None or (last is not None and last < end) else end)
+
+    def of(self, region: str, scene: str) -> tuple[Methodology, ...]:
+        """Return a region's own methodologies of a scene, in order of their first days."""
+        return tuple(
+            sorted(self._by_place.get((region, scene), ()), key=lambda each: each.in_force.first_day)
+        )
+
+    def with_versions(self, versions: Iterable[Methodology], ends: Ends) -> "Catalogue":
+        """Return a catalogue with an operator's versions beside these, and with periods that end early.
+
+        The operator's word counts: a version of these whose days meet an operator's, or that has the same name,
+        is left out. So is an operator's version of a scene that nobody names, as of a package that is gone.
+        """
+        added = tuple(each for each in versions if each.scene in self._scenes)
+        bare = Catalogue((), self._scenes, self._regions, self._adopted, ends=ends)
+        taken = {(each.region, each.code, each.version) for each in added}
+        places: dict[tuple[str, str], list[Period]] = defaultdict(list)
+        for each in added:
+            places[each.region, each.scene].append(bare.period(each))
+        kept = [
+            each
+            for each in self.methodologies
+            if (each.region, each.code, each.version) not in taken
+            and not any(overlap(bare.period(each), other) for other in places[each.region, each.scene])
+        ]
+        texts = (*kept, *added)
+        origins = {**self._origins, **{each.content_hash: OPERATOR_ORIGIN for each in added}}
+        return Catalogue(
+            texts, self._scenes, self._regions, self._adopted, self.placeholders, ends, origins, self.refused
+        )
 
     def chain(self, region: str, scene: str) -> tuple[str, ...]:
         """Return the regions asked in turn for a scene: `440305`, `440300`, `440000`, perhaps `100000`."""
@@ -83,49 +138,52 @@ class Catalogue:
         """Return the methodology with that content, or `None` (then `rebuild` it from the stored content)."""
         return self._by_hash.get(content_hash)
 
+    def origin(self, methodology: Methodology) -> str:
+        """Return where a methodology comes from: `built-in`, `operator`, or a distribution with its version."""
+        return self._origins.get(methodology.content_hash, BUILT_IN_ORIGIN)
 
-def load_catalogue(*folders: Path, demonstration: bool = False) -> Catalogue:
-    """Read every pack below the folders, the built-in ones where none is given.
+
+def gaps(periods: Iterable[Period]) -> list[Period]:
+    """Return the days that no period has, between the first and, where they end, without end after the last."""
+    found: list[Period] = []
+    until: dt.date | None = None
+    real = (period for period in periods if period.first_day <= last_day(period))
+    for each in sorted(real, key=lambda period: period.first_day):
+        if until is not None and (each.first_day - until) > _DAY:
+            found.append(Period(until + _DAY, each.first_day - _DAY))
+        until = last_day(each) if until is None else max(until, last_day(each))
+    if until is not None and until < dt.date.max:
+        found.append(Period(until + _DAY, None))
+    return found
+
+
+def load_catalogue(*folders: Path, demonstration: bool = False, plugins: Iterable[Plugin] = ()) -> Catalogue:
+    """Read every pack below the folders, the built-in ones where none is given, then those of `plugins`.
 
     Methodologies that are `demonstration_only` are left out unless `demonstration`. Scenes that the
-    built-in packs name are always known. Raises `PackError` at the first thing wrong, with its place.
+    built-in packs name are always known. Raises `PackError` at the first thing wrong in a folder, with its
+    place; a plugin with anything wrong is left out whole and is told in `refused`. The first of two plugins
+    that clash stays.
     """
-    scenes = pack.read_scenes(BUILT_IN)
-    regions: dict[str, model.Title] = {}
-    adopted: set[tuple[str, str]] = set()
-    found: list[tuple[Methodology, Path]] = []
+    gathered = Gathered(pack.read_scenes(BUILT_IN))
     for folder in folders or (BUILT_IN,):
-        scenes |= pack.read_scenes(folder)
-        for described, path, built in pack.read_packs(folder):
-            for place in described.regions:
-                if regions.setdefault(place.region, place.name) != place.name:
-                    raise PackError(path, "/regions", "同一地区有两个名称", f"{place.region} has two names")
-                adopted |= {(place.region, scene) for scene in described.adopts_national}
-            found += [(each, path) for each in built]
-    _check(found, scenes)
-    kept = [each for each, _ in found if demonstration or not each.demonstration_only]
-    return Catalogue(kept, scenes, regions, frozenset(adopted))
-
-
-def _check(found: list[tuple[Methodology, Path]], scenes: Mapping[str, model.Scene]) -> None:
-    """Refuse unknown scenes, a code and version used twice, and overlapping periods."""
-    seen: set[tuple[str, str, str]] = set()
-    places: dict[tuple[str, str], list[Methodology]] = defaultdict(list)
-    for each, path in found:
-        if each.scene not in scenes:
-            raise PackError(path, "", f"未知场景 {each.scene}", f"unknown scene {each.scene}")
-        identity = (each.region, each.code, each.version)
-        if identity in seen:
-            raise PackError(
-                path, "", f"重复：{identity}", f"region, code and version stand twice: {identity}"
-            )
-        seen.add(identity)
-        for other in places[each.region, each.scene]:
-            if each.in_force.first_day in other.in_force or other.in_force.first_day in each.in_force:
-                raise PackError(
-                    path,
-                    "",
-                    f"施行期重叠：{each!r} 与 {other!r}",
-                    f"in-force periods overlap: {each!r} and {other!r}",
-                )
-        places[each.region, each.scene].append(each)
+        gathered = gathering.with_folder(gathered, folder, BUILT_IN_ORIGIN)
+    gathering.check(gathered)
+    refused: list[RefusedPlugin] = []
+    for plugin in plugins:
+        try:
+            gathered = gathering.with_plugin(gathered, plugin)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - a rule of others may even raise SystemExit
+            reason = refusal(error, plugin.origin)
+            refused.append(RefusedPlugin(plugin.distribution, plugin.version, reason))
+    return Catalogue(
+        [each.built for each in gathered.found if demonstration or not each.built.demonstration_only],
+        gathered.scenes,
+        gathered.regions,
+        gathered.adopted,
+        gathered.placeholders,
+        origins={each.built.content_hash: each.origin for each in gathered.found},
+        refused=refused,
+    )

@@ -2,17 +2,35 @@
 
 Every value is kept as `coefficient × numerator ÷ denominator`: an exact fraction and two integer
 expressions, the denominator always positive. Parameters, literals and unit scales fold into the
-coefficient, so that the common formula becomes one multiplication and one floor division.
+coefficient, so that the common formula becomes one multiplication and one floor division. A table is
+an integer local, read once for the keys of the act; steps are a search among integers.
 """
 
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import product
 from math import lcm
+from typing import TypeAlias
 
 from methodologies.errors import FormulaError, Refused
-from methodologies.expression import Call, Name, Negation, Node, Number, Operation
+from methodologies.evaluation import NO_LADDERS, Ladder
+from methodologies.expression import (
+    Call,
+    Choice,
+    Comparison,
+    Inversion,
+    Junction,
+    Lookup,
+    Name,
+    Negation,
+    Node,
+    Number,
+    Operation,
+    Steps,
+    Test,
+)
 from methodologies.model import Input, Plausibility
 
 # Real formulas need a few hundred characters; nested quotients would grow without end.
@@ -20,7 +38,8 @@ MAX_CODE = 5_000
 # A result must fit the bigint that stores it.
 MAX_RESULT_MG = 2**63 - 1
 
-Quantify = Callable[[Mapping[str, int]], int]
+Act: TypeAlias = Mapping[str, int | str]
+Quantify = Callable[[Act], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,34 +68,65 @@ def variable(code: str, scale: Fraction, low: int, high: int) -> Term:
     return Term(scale, code, "1", low * scale, high * scale)
 
 
+def looked_up(local: str, over: int, bounds: tuple[Fraction, Fraction]) -> Term:
+    """Return a term for a table's value: a local integer over `over`, between bounds in base units."""
+    return Term(Fraction(1, over), local, "1", *bounds)
+
+
 def in_milligrams(term: Term) -> Term:
     """Return a term of grams as one of milligrams."""
     return _multiply(term, constant(Fraction(1000)))
 
 
-def compile_term(node: Node, scope: Mapping[str, Term]) -> Term:
-    """Return the term of an expression.
+def compile_term(node: Node, scope: Mapping[str, Term], ladders: Mapping[str, Ladder] = NO_LADDERS) -> Term:
+    """Return the term of an expression; `scope` has the terms of names and of tables.
 
     Raises `FormulaError` for a divisor that can be zero and for code past its bound.
     """
-    term = _compile(node, scope)
-    if len(term.numerator) + len(term.denominator) > MAX_CODE:
-        raise FormulaError("公式展开后过大", "formula is too large once expanded")
-    return term
+    return _Compiler(scope, ladders).term(node)
 
 
-def _compile(node: Node, scope: Mapping[str, Term]) -> Term:
-    match node:
-        case Number():
-            return constant(node.value)
-        case Name():
-            return scope[node.id]
-        case Negation():
-            return _negate(compile_term(node.operand, scope))
-        case Operation():
-            return _operate(node.operator, compile_term(node.left, scope), compile_term(node.right, scope))
-        case Call():
-            return _call(node.function, [compile_term(each, scope) for each in node.arguments])
+class _Compiler:
+    """Compile the parts of one expression."""
+
+    def __init__(self, scope: Mapping[str, Term], ladders: Mapping[str, Ladder]) -> None:
+        self._scope = scope
+        self._ladders = ladders
+
+    def term(self, node: Node) -> Term:
+        term = self._term(node)
+        if len(term.numerator) + len(term.denominator) > MAX_CODE:
+            raise FormulaError("公式展开后过大", "formula is too large once expanded")
+        return term
+
+    def _term(self, node: Node) -> Term:  # noqa: PLR0911 - one case for each node
+        match node:
+            case Number():
+                return constant(node.value)
+            case Name():
+                return self._scope[node.id]
+            case Lookup():
+                return self._scope[node.table]
+            case Negation():
+                return _negate(self.term(node.operand))
+            case Operation():
+                return _operate(node.operator, self.term(node.left), self.term(node.right))
+            case Call():
+                return _call(node.function, [self.term(each) for each in node.arguments])
+            case Steps():
+                return _step(self.term(node.value), node.ladder, self._ladders[node.ladder])
+            case Choice():
+                return _choose(self.test(node.test), self.term(node.then), self.term(node.otherwise))
+
+    def test(self, test: Test) -> str:
+        match test:
+            case Comparison():
+                left, right, _, _ = _together(self.term(test.left), self.term(test.right))
+                return f"({left} {test.operator} {right})"
+            case Junction():
+                return f"({f' {test.operator} '.join(self.test(each) for each in test.parts)})"
+            case Inversion():
+                return f"(not {self.test(test.operand)})"
 
 
 def _operate(operator: str, left: Term, right: Term) -> Term:
@@ -95,6 +145,46 @@ def _call(function: str, values: Sequence[Term]) -> Term:
     for other in others:
         first = _merge(function, first, other)
     return first
+
+
+def _choose(test: str, then: Term, otherwise: Term) -> Term:
+    """Take one of two terms; either can come, so the range is that of both."""
+    one, two, denominator, scale = _together(then, otherwise)
+    low, high = min(then.low, otherwise.low), max(then.high, otherwise.high)
+    return Term(Fraction(1, scale), f"({one} if {test} else {two})", denominator, low, high)
+
+
+def _step(term: Term, name: str, ladder: Ladder) -> Term:
+    """Look the step up by the floor of the value: the starts are scaled until they are integers."""
+    if term.low < ladder.starts[0]:
+        raise FormulaError(
+            f"分段表 {name} 的输入可能低于首段起点",
+            f"the value of steps in {name} can lie below its first range",
+        )
+    scale = starts_scale(ladder)
+    numerator = _times(_whole(term.coefficient.numerator * scale), term.numerator)
+    denominator = _times(str(term.coefficient.denominator), term.denominator)
+    place = numerator if denominator == "1" else f"{numerator} // ({denominator})"
+    low, high = min(ladder.values), max(ladder.values)
+    return Term(Fraction(1, values_scale(ladder)), f"v_{name}[bisect(b_{name}, {place})]", "1", low, high)
+
+
+def starts_scale(ladder: Ladder) -> int:
+    """Return what makes the starts of the ranges integers."""
+    return lcm(*(start.denominator for start in ladder.starts))
+
+
+def values_scale(ladder: Ladder) -> int:
+    """Return what makes the values of the steps integers."""
+    return lcm(*(value.denominator for value in ladder.values))
+
+
+def ladder_constants(name: str, ladder: Ladder) -> dict[str, object]:
+    """Return what the code of a step reads: the bounds between ranges and the values, as integers."""
+    return {
+        f"b_{name}": tuple(int(start * starts_scale(ladder)) for start in ladder.starts[1:]),
+        f"v_{name}": tuple(int(value * values_scale(ladder)) for value in ladder.values),
+    }
 
 
 def _negate(term: Term) -> Term:
@@ -128,8 +218,20 @@ def _invert(term: Term) -> Term:
     return Term(-1 / term.coefficient, term.denominator, f"(-{term.numerator})", low, high)
 
 
+def _together(left: Term, right: Term) -> tuple[str, str, str, int]:
+    """Bring two terms to one positive denominator: two numerators, the denominator, and its integer factor."""
+    scale = lcm(left.coefficient.denominator, right.coefficient.denominator)
+    upper, lower = _whole(int(left.coefficient * scale)), _whole(int(right.coefficient * scale))
+    if left.denominator == right.denominator:
+        one, two = _times(upper, left.numerator), _times(lower, right.numerator)
+        return one, two, left.denominator, scale
+    one = _times(upper, left.numerator, right.denominator)
+    two = _times(lower, right.numerator, left.denominator)
+    return one, two, _times(left.denominator, right.denominator), scale
+
+
 def _merge(operation: str, left: Term, right: Term) -> Term:
-    """Bring two terms to one denominator and add or compare them there."""
+    """Add two terms, or take the lesser or greater."""
     low, high = {
         "+": (left.low + right.low, left.high + right.high),
         "min": (min(left.low, right.low), min(left.high, right.high)),
@@ -137,15 +239,7 @@ def _merge(operation: str, left: Term, right: Term) -> Term:
     }[operation]
     if left.constant and right.constant:
         return constant(low)
-    scale = lcm(left.coefficient.denominator, right.coefficient.denominator)
-    upper, lower = int(left.coefficient * scale), int(right.coefficient * scale)
-    if left.denominator == right.denominator:
-        denominator, one, two = left.denominator, left.numerator, right.numerator
-    else:
-        denominator = _times(left.denominator, right.denominator)
-        one = _times(left.numerator, right.denominator)
-        two = _times(right.numerator, left.denominator)
-    one, two = _times(_whole(upper), one), _times(_whole(lower), two)
+    one, two, denominator, scale = _together(left, right)
     joined = f"({one} + {two})" if operation == "+" else f"{operation}({one}, {two})"
     return Term(Fraction(1, scale), joined, denominator, low, high)
 
@@ -215,18 +309,46 @@ def plausibility_lines(rule: Plausibility, inputs: Mapping[str, tuple[Input, str
     return lines
 
 
-def build(lines: Sequence[str], label: str) -> tuple[Quantify, str]:
+def context_lines(key: str, local: str, kinds: Sequence[str]) -> list[str]:
+    """Return the lines that read one key of the act's place, time or kind; `kinds` bounds kinds if given."""
+    wanted = "str" if key == "kind" else "int"
+    lines = [
+        f"{local} = get('{key}')",
+        f"if type({local}) is not {wanted}:",
+        f"    raise Refused('missing_input' if {local} is None else 'input_out_of_range', '{key}')",
+    ]
+    if key == "kind" and kinds:
+        lines += [f"if {local} not in kinds:", "    raise Refused('unknown_kind', 'kind')"]
+    return lines
+
+
+def table_lines(name: str, local: str, keys: Sequence[str], default: int | None) -> list[str]:
+    """Return the lines that look a table up by the locals of its keys."""
+    key = keys[0] if len(keys) == 1 else f"({', '.join(keys)})"
+    if default is not None:
+        return [f"{local} = t_{name}.get({key}, {default})"]
+    refuse = f"    raise Refused('no_table_value', '{name}')"
+    return [f"{local} = t_{name}.get({key})", f"if {local} is None:", refuse]
+
+
+def build(
+    lines: Sequence[str], label: str, constants: Mapping[str, object] | None = None
+) -> tuple[Quantify, str]:
     """Compile the lines into `quantify(act)`; return it with its source.
 
-    The text holds integers, names of inputs from a fixed list and locals made here, nothing else.
+    The text holds integers, names of inputs from a fixed list, names of tables and steps (lower-case
+    words behind a prefix) and locals made here, nothing else; `constants` are what those names mean.
     """
     source = "\n".join(["def quantify(act):", "    get = act.get", *(f"    {line}" for line in lines), ""])
     scope: dict[str, object] = {
+        **(constants or {}),
         "__builtins__": {},
         "Refused": Refused,
+        "bisect": bisect_right,
         "int": int,
         "max": max,
         "min": min,
+        "str": str,
         "type": type,
     }
     exec(compile(source, f"<{label}>", "exec"), scope)  # noqa: S102 - see the docstring

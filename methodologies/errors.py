@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+_LONGEST_TEXT = 300
+
 
 class FormulaError(ValueError):
     """A formula, unit or parameter that the engine does not take.
@@ -13,6 +15,37 @@ class FormulaError(ValueError):
         super().__init__(message_en)
         self.message_zh = message_zh
         self.message_en = message_en
+
+
+class TextError(FormulaError):
+    """A part of a text that does not hold together; `at` is a JSON pointer below that part."""
+
+    def __init__(self, message_zh: str, message_en: str, at: str = "") -> None:
+        super().__init__(message_zh, message_en)
+        self.at = at
+
+
+class MisplacedError(FormulaError):
+    """A formula error at a JSON pointer below the methodology."""
+
+    def __init__(self, pointer: str, error: FormulaError) -> None:
+        super().__init__(error.message_zh, error.message_en)
+        self.pointer = pointer
+
+
+class Findings:
+    """Takes what is wrong with a text: raises the first, or keeps them all where it `collects`."""
+
+    def __init__(self, *, collects: bool = False) -> None:
+        self._collects = collects
+        self.errors: list[MisplacedError] = []
+
+    def add(self, pointer: str, error: FormulaError) -> None:
+        """Raise or keep an error at a JSON pointer."""
+        found = MisplacedError(pointer, error)
+        if not self._collects:
+            raise found from None
+        self.errors.append(found)
 
 
 class PackError(ValueError):
@@ -30,12 +63,23 @@ class PackError(ValueError):
         self.message_en = message_en
 
 
+def unexpected(error: BaseException, place: Path | str) -> PackError:
+    """Say of an exception that nobody foresaw what and where it was, in one line of bounded length."""
+    try:
+        text = " ".join(str(error).split())[:_LONGEST_TEXT]
+    except Exception:  # noqa: BLE001 - the text of an exception of others
+        text = ""
+    what = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return PackError(place, "", f"意外错误：{what}", f"unexpected {what}")
+
+
 class Refused(Exception):
     """An act is not credited by a methodology.
 
     `code` is stable snake_case (`missing_input`, `input_out_of_range`, `implausible_speed`,
-    `implausible_duration`, `implausible_distance`, `negative_reduction`); `field` names the input
-    concerned. Neither ever holds a value, so that no log can hold one.
+    `implausible_duration`, `implausible_distance`, `unknown_kind`, `no_table_value`, `rule_failed`,
+    `negative_reduction`); `field` names the input, table or rule concerned. Neither ever holds a
+    value, so that no log can hold one.
     """
 
     def __init__(self, code: str, field: str) -> None:

@@ -5,25 +5,74 @@ Asia/Shanghai, `in_force.to` is the last day in force.
 """
 
 import datetime as dt
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
-Decimal: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,12}(\.[0-9]{1,12})?$")]
-Grams: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,12}(\.[0-9]{1,3})?$")]
-RegionCode: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{5}$")]
-SceneName: TypeAlias = Annotated[
-    str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$", max_length=60)
+from methodologies.errors import TextError
+from methodologies.fields import (
+    Code,
+    Confidence,
+    ContextKey,
+    Decimal,
+    ExampleName,
+    Grams,
+    Identifier,
+    InputName,
+    Model,
+    RegionCode,
+    RuleName,
+    SceneName,
+    Title,
+    Version,
+    Whole,
+    WholeOrWord,
+    Words,
+)
+from methodologies.table_model import Covers, Ladder, Range, Row, Table
+
+__all__ = [
+    "INPUT_UNITS",
+    "Cap",
+    "Claim",
+    "Code",
+    "Collection",
+    "Confidence",
+    "ContextKey",
+    "Covers",
+    "Decimal",
+    "Document",
+    "Example",
+    "ExampleName",
+    "Grams",
+    "Identifier",
+    "InForce",
+    "Input",
+    "InputName",
+    "Ladder",
+    "Methodology",
+    "Model",
+    "Pack",
+    "Parameter",
+    "Place",
+    "Placeholder",
+    "Placeholders",
+    "Plausibility",
+    "Range",
+    "RegionCode",
+    "Rounding",
+    "Row",
+    "RuleName",
+    "Scene",
+    "SceneName",
+    "SelfReport",
+    "Table",
+    "Title",
+    "Version",
+    "Whole",
+    "WholeOrWord",
+    "Words",
 ]
-Identifier: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
-Code: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{1,63}$")]
-Version: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z][0-9A-Za-z.-]{0,19}$")]
-Words: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
-InputName: TypeAlias = Annotated[
-    str,
-    StringConstraints(pattern=r"^(distance_m|duration_s|mass_g|energy_wh|count|volume_ml|price_fen)$"),
-]
-Whole: TypeAlias = Annotated[int, Field(ge=0, le=10**12)]
 
 _KEY = "(person|issuer|order_no|bill_no|asset_id)"
 
@@ -36,19 +85,6 @@ INPUT_UNITS: dict[str, str] = {
     "volume_ml": "ml",
     "price_fen": "fen",
 }
-
-
-class Model(BaseModel):
-    """Frozen, strict, and refusing keys it does not know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class Title(Model):
-    """A name in Chinese and English."""
-
-    zh: Words
-    en: Words
 
 
 class Document(Model):
@@ -68,7 +104,7 @@ class InForce(Model):
     @model_validator(mode="after")
     def _ordered(self) -> "InForce":
         if self.last_day is not None and self.last_day < self.first_day:
-            raise ValueError("in_force.to is before in_force.from")
+            raise TextError("终止日早于起始日", "in_force.to is before in_force.from", "/to")
         return self
 
 
@@ -87,10 +123,14 @@ class Input(Model):
     @model_validator(mode="after")
     def _consistent(self) -> "Input":
         if self.min > self.max:
-            raise ValueError("min is above max")
+            raise TextError("min 大于 max", "min is above max", "/max")
         wanted = INPUT_UNITS.get(self.name, self.unit)
         if self.unit != wanted:
-            raise ValueError(f"unit of {self.name} is {wanted}, found {self.unit}")
+            raise TextError(
+                f"{self.name} 的单位是 {wanted}，写的是 {self.unit}",
+                f"unit of {self.name} is {wanted}, found {self.unit}",
+                "/unit",
+            )
         return self
 
 
@@ -103,7 +143,7 @@ class Parameter(Model):
     unit: Words
     source: Words
     url: Words | None = None
-    confidence: Literal["quoted", "derived", "provisional", "example"]
+    confidence: Confidence
 
 
 class Rounding(Model):
@@ -129,7 +169,7 @@ class Cap(Model):
     @model_validator(mode="after")
     def _one_limit(self) -> "Cap":
         if (self.amount_mg is None) == (self.count is None):
-            raise ValueError("a cap limits either amount_mg or count")
+            raise TextError("限额须在 amount_mg 与 count 中取其一", "a cap limits either amount_mg or count")
         return self
 
 
@@ -162,10 +202,29 @@ class Plausibility(Model):
     source: Words
 
 
-class Example(Model):
-    """A worked example: what the source or its arithmetic says an act is worth, in g CO2e."""
+class SelfReport(Model):
+    """What an act that the person reports is worth: a share of what a platform's report is worth."""
 
-    inputs: dict[InputName, Whole]
+    share_percent: Annotated[int, Field(ge=1, le=100)]
+    source: Words
+
+
+class Collection(Model):
+    """A credit appears after some days and lapses unless it is collected within the days that follow."""
+
+    after_days: Annotated[int, Field(ge=0, le=30)]
+    within_days: Annotated[int, Field(ge=1, le=365)]
+    source: Words
+
+
+class Example(Model):
+    """A worked example: what the source or its arithmetic says an act is worth, in g CO2e.
+
+    Keys of place, time and kind stand among the inputs as they are stored: `province: 440000`, `year: 2024`,
+    `month: 7`, `kind: bus`.
+    """
+
+    inputs: dict[ExampleName, WholeOrWord]
     co2e_g: Grams
     basis: Words
 
@@ -185,17 +244,25 @@ class Methodology(Model):
     status: Literal[
         "in_force", "trial", "launch_rule", "corporate_rule", "unverified", "repealed", "demonstration"
     ]
-    confidence: Literal["quoted", "derived", "provisional", "example"]
+    confidence: Confidence
     provisional: bool = False
     issuable: bool = False
     points_only: bool = False
     demonstration_only: bool = False
     inputs: Annotated[tuple[Input, ...], Field(strict=False, max_length=7)]
     parameters: Annotated[tuple[Parameter, ...], Field(strict=False, max_length=40)] = ()
-    formula: Words
+    tables: Annotated[tuple[Table, ...], Field(strict=False, max_length=10)] = ()
+    steps: Annotated[tuple[Ladder, ...], Field(strict=False, max_length=10)] = ()
+    kinds: Annotated[tuple[Identifier, ...], Field(strict=False, max_length=200)] = ()
+    formula: Words | None = None
+    rule: RuleName | None = None
+    rule_sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
     rounding: Rounding = Rounding()
     caps: Annotated[tuple[Cap, ...], Field(strict=False, max_length=10)] = ()
     plausibility: Plausibility | None = None
+    report_within_days: Annotated[int, Field(ge=1, le=3660)] | None = None
+    self_report: SelfReport | None = None
+    collection: Collection | None = None
     claims: Annotated[tuple[Claim, ...], Field(strict=False, min_length=1, max_length=10)]
     examples: Annotated[tuple[Example, ...], Field(strict=False, min_length=1)]
     notes: Title | None = None
@@ -203,28 +270,78 @@ class Methodology(Model):
     @model_validator(mode="after")
     def _honest(self) -> "Methodology":
         """Hold the three statements apart: how values are known, may it be active, may it be issued."""
-        confidences = {self.confidence, *(each.confidence for each in self.parameters)}
-        if "example" in confidences and not self.demonstration_only:
-            raise ValueError("a value marked example is for demonstration_only methodologies")
-        if "provisional" in confidences and not self.provisional:
-            raise ValueError("a provisional value makes the methodology provisional")
+        parts: list[Table | Ladder] = [*self.tables, *self.steps]
+        found = {
+            self.confidence,
+            *(each.confidence for each in self.parameters),
+            *(part.confidence for part in parts),
+            *(row.confidence for table in self.tables for row in table.rows),
+            *(row.confidence for ladder in self.steps for row in ladder.rows),
+        }
+        if "example" in found and not self.demonstration_only:
+            raise TextError(
+                "示例值只能用于 demonstration_only 的方法学",
+                "a value marked example is for demonstration_only methodologies",
+            )
+        if "provisional" in found and not self.provisional:
+            raise TextError(
+                "含暂定值的方法学须标 provisional", "a provisional value makes the methodology provisional"
+            )
         if self.issuable:
-            if not (self.authority and self.filing_no and self.document.url):
-                raise ValueError("issuable needs authority, filing_no and the url of the text in force")
-            if self.provisional or self.points_only or self.demonstration_only or self.status != "in_force":
-                raise ValueError(
-                    "issuable excludes provisional, points_only, demonstration_only and texts not in force"
-                )
+            self._may_be_issued()
         if not any(claim.required for claim in self.claims):
-            raise ValueError("one claim at least must be required, or an act could be credited twice")
+            raise TextError(
+                "至少一项认领须为必需，否则同一行为可能重复计入",
+                "one claim at least must be required, or an act could be credited twice",
+            )
+        if (self.formula is None) == (self.rule is None):
+            raise TextError("须在 formula 与 rule 中取其一", "give either a formula or a rule", "/formula")
         for names in (
-            [each.name for each in self.inputs] + [each.name for each in self.parameters],
+            [
+                *(each.name for each in self.inputs),
+                *(each.name for each in self.parameters),
+                *(each.name for each in self.tables),
+                *(each.name for each in self.steps),
+            ],
             [each.id for each in self.caps],
             [each.rule for each in self.claims],
         ):
             if len(set(names)) != len(names):
-                raise ValueError(f"a name is used twice: {sorted(names)}")
+                raise TextError(f"名称重复：{sorted(names)}", f"a name is used twice: {sorted(names)}")
         return self
+
+    def _may_be_issued(self) -> None:
+        if not (self.authority and self.filing_no and self.document.url):
+            raise TextError(
+                "issuable 需要 authority、filing_no 与现行文本的 url",
+                "issuable needs authority, filing_no and the url of the text in force",
+            )
+        if self.provisional or self.points_only or self.demonstration_only or self.status != "in_force":
+            raise TextError(
+                "issuable 不能与 provisional、points_only、demonstration_only 或非现行文本并存",
+                "issuable excludes provisional, points_only, demonstration_only and texts not in force",
+            )
+
+
+class Placeholder(Model):
+    """A methodology that is known to exist and whose values were not found: it can never be active.
+
+    `missing` says what was not found, `consult` which document has it.
+    """
+
+    region: RegionCode
+    scene: SceneName
+    code: Code
+    title: Title
+    document: Document
+    missing: Title
+    consult: Words
+
+
+class Placeholders(Model):
+    """`placeholders.yaml`."""
+
+    placeholders: Annotated[tuple[Placeholder, ...], Field(strict=False)]
 
 
 class Place(Model):

@@ -3,7 +3,7 @@
 A file is one mapping, or a mapping with `versions:`, a list of mappings laid over the common keys: the
 dated versions of one methodology. `regions: [...]` instead of `region:` makes one text serve several
 regions, and any value may then be a mapping from region code to value. `scenes.yaml` beside the packs
-names scenes.
+names scenes; `placeholders.yaml` in a pack lists methodologies whose values were not found.
 """
 
 import re
@@ -11,52 +11,26 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
-from methodologies import model
-from methodologies.engine import Methodology, MisplacedError, check_examples
-from methodologies.errors import PackError
+from methodologies import messages, model
+from methodologies.engine import Methodology
+from methodologies.errors import Findings, MisplacedError, PackError, unexpected
+from methodologies.factor_tables import SharedTables, built_in, read_factor_tables, resolved
+from methodologies.proving import prove
+from methodologies.rules import NO_RULES, Rules
+from methodologies.yaml_files import read_yaml
 
-MAX_BYTES = 262_144
 PACK_FILE = "pack.yaml"
 SCENES_FILE = "scenes.yaml"
+PLACEHOLDERS_FILE = "placeholders.yaml"
+FACTORS = "factors"
+NO_METHODOLOGIES = frozenset({PACK_FILE, PLACEHOLDERS_FILE})
 
 _REGION = re.compile(r"[1-9][0-9]{5}", re.ASCII)
 
 _Validated = TypeVar("_Validated", bound=BaseModel)
 _Pointer = Callable[[str], str]
-
-
-class _Loader(yaml.CSafeLoader):
-    """The C loader, refusing a key that stands twice."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        mapping = super().construct_mapping(node, deep)
-        if len(mapping) != len(node.value):
-            raise yaml.constructor.ConstructorError(None, None, "a key stands twice", node.start_mark)
-        return mapping
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """Return the mapping in a YAML file; raises `PackError` where there is none."""
-    try:
-        data = path.read_bytes()
-        if len(data) > MAX_BYTES:
-            raise PackError(path, "", "文件过大", f"the file is over {MAX_BYTES} bytes")
-        found = yaml.load(data, _Loader)  # noqa: S506 - a safe loader
-    except OSError as error:
-        raise PackError(path, "", "文件读不到", f"the file cannot be read: {error.strerror}") from None
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        if isinstance(error, PackError):
-            raise
-        mark = getattr(error, "problem_mark", None)
-        line = f" (line {mark.line + 1})" if mark else ""
-        problem = getattr(error, "problem", None) or type(error).__name__
-        raise PackError(path, "", f"不是合规的 YAML{line}", f"not valid YAML{line}: {problem}") from None
-    if not isinstance(found, dict) or not all(isinstance(key, str) for key in found):
-        raise PackError(path, "", "文件须为一个映射", "the file must be one mapping with text keys")
-    return found
 
 
 def read_scenes(folder: Path) -> dict[str, model.Scene]:
@@ -69,33 +43,72 @@ def read_scenes(folder: Path) -> dict[str, model.Scene]:
     }
 
 
-def read_packs(folder: Path) -> Iterator[tuple[model.Pack, Path, list[Methodology]]]:
-    """Yield each pack below `folder` with its path and its compiled methodologies.
+def read_packs(
+    folder: Path, *, rules: Rules = NO_RULES, shared: SharedTables | None = None
+) -> Iterator[tuple[model.Pack, Path, list[Methodology]]]:
+    """Yield each pack below `folder` with its path and its compiled methodologies, as `read_pack_files` does."""
+    for pack, path, files in read_pack_files(folder, rules=rules, shared=shared):
+        yield pack, path, [each for built in files.values() for each in built]
 
-    Raises `PackError` for the first thing that is wrong, with its place.
+
+def read_pack_files(
+    folder: Path, *, rules: Rules = NO_RULES, shared: SharedTables | None = None
+) -> Iterator[tuple[model.Pack, Path, dict[Path, list[Methodology]]]]:
+    """Yield each pack below `folder` with its path and, file by file, its compiled methodologies.
+
+    `rules` are the Python rules that come with the packs, `shared` the tables that they may name: where not
+    given, those of this package, and those in a folder `factors` beside the packs. Raises `PackError` for the
+    first thing that is wrong, with its place.
     """
     if not folder.is_dir():
         raise PackError(folder, "", "文件夹不存在", "the folder does not exist")
+    if shared is None and (folder / FACTORS).is_dir():
+        shared = {**built_in(), **read_factor_tables(folder / FACTORS)}
     for path in sorted(folder.glob(f"*/{PACK_FILE}")):
         pack = _validate(model.Pack, read_yaml(path), path, str)
         codes = [place.region for place in pack.regions]
-        built = [
-            each
-            for file in sorted(path.parent.glob("*.yaml"))
-            if file.name != PACK_FILE
-            for each in read_methodologies(file, codes)
-        ]
-        yield pack, path, built
+        files = [file for file in sorted(path.parent.glob("*.yaml")) if file.name not in NO_METHODOLOGIES]
+        yield pack, path, {file: _read_file(file, codes, rules, shared) for file in files}
 
 
-def read_methodologies(path: Path, allowed: list[str]) -> Iterator[Methodology]:
+def _read_file(
+    file: Path, allowed: list[str], rules: Rules, shared: SharedTables | None
+) -> list[Methodology]:
+    """Return what one file describes, and name the file whatever goes wrong."""
+    try:
+        return list(read_methodologies(file, allowed, rules=rules, shared=shared))
+    except PackError:
+        raise
+    except Exception as error:
+        raise unexpected(error, file) from error
+
+
+def read_placeholders(pack: model.Pack, path: Path) -> tuple[model.Placeholder, ...]:
+    """Return the placeholders beside a `pack.yaml`: methodologies that are known of, without their values."""
+    file = path.parent / PLACEHOLDERS_FILE
+    if not file.is_file():
+        return ()
+    found = _validate(model.Placeholders, read_yaml(file), file, str).placeholders
+    codes = [place.region for place in pack.regions]
+    for number, each in enumerate(found):
+        if each.region not in codes:
+            place = f"/placeholders/{number}/region"
+            raise PackError(
+                file, place, f"{each.region} 不属于本方法学包", f"{each.region} is no region of this pack"
+            )
+    return found
+
+
+def read_methodologies(
+    path: Path, allowed: list[str], *, rules: Rules = NO_RULES, shared: SharedTables | None = None
+) -> Iterator[Methodology]:
     """Yield every version in every region that one file describes."""
     for data, pointer in _versions(read_yaml(path), path):
         for region in _regions(data, path, pointer, allowed):
-            text = _validate(model.Methodology, _for_region(data, region, path, pointer), path, pointer)
             try:
-                built = Methodology(text)
-                check_examples(built)
+                own = resolved(_for_region(data, region, path, pointer), shared)
+                built = Methodology(_validate(model.Methodology, own, path, pointer), rules)
+                prove(built, Findings())
             except MisplacedError as error:
                 raise PackError(path, pointer(error.pointer), error.message_zh, error.message_en) from None
             yield built
@@ -157,6 +170,6 @@ def _validate(kind: type[_Validated], data: Any, path: Path, pointer: _Pointer) 
     try:
         return kind.model_validate(data)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        place = "".join(f"/{part}" for part in first["loc"])
-        raise PackError(path, pointer(place), f"不合规：{first['msg']}", first["msg"]) from None
+        first = next(messages.problems(error))
+        place = pointer(first.pointer)
+        raise PackError(path, place, f"不合规：{first.message_zh}", first.message_en) from None

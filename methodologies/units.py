@@ -13,7 +13,22 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from methodologies.errors import FormulaError
-from methodologies.expression import Call, Name, Negation, Node, Number, Operation, render
+from methodologies.expression import (
+    Call,
+    Choice,
+    Comparison,
+    Inversion,
+    Junction,
+    Lookup,
+    Name,
+    Negation,
+    Node,
+    Number,
+    Operation,
+    Steps,
+    Test,
+    render,
+)
 
 if TYPE_CHECKING:
     import pint
@@ -137,7 +152,14 @@ def combine(left: Dimension, right: Dimension, sign: int) -> Dimension:
     return tuple(sorted((name, power) for name, power in powers.items() if power))
 
 
-def infer(node: Node, dimensions: Mapping[str, Dimension]) -> Dimension | None:
+class Dimensions(NamedTuple):
+    """What each name, table and ladder gives (`of`), and what each ladder takes (`into`)."""
+
+    of: Mapping[str, Dimension]
+    into: Mapping[str, Dimension]
+
+
+def infer(node: Node, known: Dimensions) -> Dimension | None:  # noqa: C901 - one case for each node
     """Return the dimension of an expression; `None` for a literal zero, which fits any.
 
     Raises `UnitMismatchError` where unlike things are added or compared.
@@ -147,27 +169,49 @@ def infer(node: Node, dimensions: Mapping[str, Dimension]) -> Dimension | None:
         case Number():
             found = NONE if node.value else None
         case Name():
-            found = dimensions[node.id]
+            found = known.of[node.id]
+        case Lookup():
+            found = known.of[node.table]
         case Negation():
-            found = infer(node.operand, dimensions)
+            found = infer(node.operand, known)
         case Operation(operator="*" | "/"):
-            left, right = infer(node.left, dimensions), infer(node.right, dimensions)
+            left, right = infer(node.left, known), infer(node.right, known)
             sign = 1 if node.operator == "*" else -1
             found = None if left is None or right is None else combine(left, right, sign)
         case Operation():
-            found = _same(node, (node.left, node.right), dimensions)
+            found = _same(node, (node.left, node.right), known)
         case Call():
-            found = _same(node, node.arguments, dimensions)
+            found = _same(node, node.arguments, known)
+        case Steps():
+            taken, wanted = infer(node.value, known), known.into[node.ladder]
+            if taken is not None and taken != wanted:
+                raise UnitMismatchError(f"`{render(node.value)}` ({render(node)})", taken, wanted)
+            found = known.of[node.ladder]
+        case Choice():
+            check_test(node.test, known)
+            found = _same(node, (node.then, node.otherwise), known)
     return found
 
 
-def _same(node: Node, parts: tuple[Node, ...], dimensions: Mapping[str, Dimension]) -> Dimension | None:
+def check_test(test: Test, known: Dimensions) -> None:
+    """Raise `UnitMismatchError` where a test compares unlike things."""
+    match test:
+        case Comparison():
+            _same(test, (test.left, test.right), known)
+        case Junction():
+            for each in test.parts:
+                check_test(each, known)
+        case Inversion():
+            check_test(test.operand, known)
+
+
+def _same(whole: Node | Test, parts: tuple[Node, ...], known: Dimensions) -> Dimension | None:
     """Return the one dimension that all parts share."""
     wanted: Dimension | None = None
     for part in parts:
-        found = infer(part, dimensions)
+        found = infer(part, known)
         if wanted is None:
             wanted = found
         elif found is not None and found != wanted:
-            raise UnitMismatchError(f"`{render(part)}` ({render(node)})", found, wanted)
+            raise UnitMismatchError(f"`{render(part)}` ({render(whole)})", found, wanted)
     return wanted

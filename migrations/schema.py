@@ -7,6 +7,8 @@ import app.api.models
 import app.auth.models
 import app.crediting.models
 import app.jobs.models
+import app.versions.models
+import app.versions.shadow_models
 import dedup.models
 import points.models
 
@@ -16,6 +18,8 @@ MODULES = (
     app.auth.models,
     app.crediting.models,
     app.jobs.models,
+    app.versions.models,
+    app.versions.shadow_models,
     dedup.models,
     points.models,
 )

@@ -43,7 +43,7 @@ class Programme(_Data):
     source: str | None = None
     scenes: dict[str, SceneRule] = {}
 
-    def points(self, scene: str, inputs: Mapping[str, int], credited_mg: int, full_mg: int) -> int:
+    def points(self, scene: str, inputs: Mapping[str, int | str], credited_mg: int, full_mg: int) -> int:
         """Whole points, floored, for a credit; of a capped one the share that was credited.
 
         `inputs` in the units of their names; `credited_mg` of `full_mg` is what the caps left.
@@ -51,7 +51,8 @@ class Programme(_Data):
         rule = self.scenes.get(scene)
         if rule is None:
             return credited_mg * self.points_per_g // 1000
-        amount = 1 if rule.of == "act" else inputs.get(rule.of, 0)
+        given = 1 if rule.of == "act" else inputs.get(rule.of, 0)
+        amount = given if isinstance(given, int) else 0
         numerator, denominator = rule.points * amount, rule.per
         if full_mg:
             numerator, denominator = numerator * credited_mg, denominator * full_mg

@@ -24,6 +24,11 @@ def media_type(request: Request) -> str:
     return request.headers.get("content-type", JSON).partition(";")[0].strip().lower()
 
 
+def address_of(request: Request) -> str:
+    """The network address that the request came from, for the audit trail; behind a proxy, the proxy's."""
+    return request.client.host if request.client is not None else ""
+
+
 async def read_body(request: Request, limit: int) -> bytes:
     """The whole body; `request.too_large` as soon as it passes the limit, in bytes."""
     declared = request.headers.get("content-length", "0")

@@ -11,7 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from accounts import onboarding, queries, repository
 from accounts.errors import Fault, HolderNotFound
-from accounts.ids import parse_public_id, public_id, uuid7
+from accounts.ids import parse_public_id, public_id
 from accounts.onboarding import ConsentGrant, Newcomer
 from accounts.schemas import (
     AccountView,
@@ -24,10 +24,9 @@ from accounts.schemas import (
 from app.api import idempotency
 from app.api.access import ServicesDep, caller
 from app.api.account import account_view
-from app.api.http import JSON, json_response, media_type, operation, parse, read_body
+from app.api.http import JSON, address_of, json_response, media_type, operation, parse, read_body
+from app.auth import audit, scopes
 from app.auth import repository as auth
-from app.auth import scopes
-from app.auth.models import AuditRecord
 from app.auth.principal import Principal, covers
 from app.crediting.prepare import CLOCK_TOLERANCE, SOURCE_SCOPED
 from app.crediting.schemas import EARLIEST
@@ -116,6 +115,7 @@ async def read_holder(
     **operation(scopes.TOKENS_WRITE, errors=(HolderNotFound,)),
 )
 async def issue_resident_token(
+    request: Request,
     holder_id: HolderId,
     principal: Annotated[Principal, Depends(caller(scopes.TOKENS_WRITE))],
     services: ServicesDep,
@@ -124,18 +124,15 @@ async def issue_resident_token(
     now = services.intake.clock()
     lifetime = services.settings.access_token_seconds
     async with services.database.transaction() as session:
-        holder = await _holder(session, principal, holder_id)
-        await auth.append_audit(
+        holder, region = await _holder_and_region(session, principal, holder_id)
+        await audit.append(
             session,
-            AuditRecord(
-                id=uuid7(now),
-                at=now,
-                actor_client_id=principal.client_id,
-                actor_name=principal.name,
-                action="holder.token_issued",
-                target_type="holder",
-                target_id=public_id("hld", holder),
-            ),
+            principal,
+            now,
+            "holder.token_issued",
+            ("holder", public_id("hld", holder)),
+            region=region,
+            address=address_of(request),
         )
     resident = Principal(
         client_id=principal.client_id,
@@ -195,11 +192,15 @@ async def _read(request: Request, services: Services) -> bytes:
 
 
 async def _holder(session: AsyncSession, principal: Principal, text: str) -> UUID:
+    return (await _holder_and_region(session, principal, text))[0]
+
+
+async def _holder_and_region(session: AsyncSession, principal: Principal, text: str) -> tuple[UUID, str]:
     holder_id = parse_public_id("hld", text)
     found = None if holder_id is None else await queries.find_holder(session, holder_id)
     if holder_id is None or found is None or not principal.may_see_region(found[0].region):
         raise HolderNotFound
-    return holder_id
+    return holder_id, found[0].region
 
 
 def _is_platform(principal: Principal) -> bool:

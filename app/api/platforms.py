@@ -20,6 +20,7 @@ from app.api.access import ServicesDep, caller
 from app.api.http import (
     JSON,
     NDJSON,
+    address_of,
     faults_of,
     json_response,
     media_type,
@@ -30,16 +31,22 @@ from app.api.http import (
 )
 from app.auth import scopes
 from app.auth.principal import Principal
-from app.crediting import explanation, queries, reversal
+from app.crediting import collection, explanation, queries, reversal
 from app.crediting.errors import (
     ActivityNotFound,
     AlreadyReversed,
     EventConflict,
+    Lapsed,
+    MethodologiesStale,
+    NotCollectableYet,
+    NotPending,
     NotReversible,
     PointsSpent,
     StorageUnavailable,
     Unprocessable,
+    WithoutConsent,
 )
+from app.crediting.models import Outcome
 from app.crediting.schemas import ActivityOutcome, ActivityReport, BatchOutcome
 from app.crediting.service import CONFLICT, Result
 from app.problems import RequestError
@@ -111,7 +118,7 @@ def _rejected(event_id: str | None, reason: str, faults: Sequence[Fault]) -> dic
 def _count(result: "Result | DomainError") -> None:
     if isinstance(result, Result) and not result.replayed:
         metrics.OUTCOMES.labels(result.outcome, result.reason or "").inc()
-        if result.co2e_mg:
+        if result.co2e_mg and result.outcome is not Outcome.PENDING:
             metrics.CO2E_MG.inc(result.co2e_mg)
 
 
@@ -123,7 +130,7 @@ def _count(result: "Result | DomainError") -> None:
         scopes.ACTIVITIES_WRITE,
         body=ActivityReport,
         examples=[_EXAMPLE],
-        errors=(EventConflict, Unprocessable, StorageUnavailable),
+        errors=(EventConflict, Unprocessable, MethodologiesStale, StorageUnavailable),
     ),
 )
 async def report(request: Request, principal: Reporter, services: ServicesDep) -> Response:
@@ -160,7 +167,7 @@ async def report(request: Request, principal: Reporter, services: ServicesDep) -
                 }
             },
         },
-        errors=(StorageUnavailable,),
+        errors=(MethodologiesStale, StorageUnavailable),
     ),
 )
 async def report_batch(request: Request, principal: Reporter, services: ServicesDep) -> Response:
@@ -265,7 +272,11 @@ async def read_activity(activity_id: ActivityId, principal: Reader, services: Se
     """A source sees its own, an operator those of its region, a holder its own."""
     async with services.database.reading() as session:
         activity = await queries.visible_activity(session, principal, _activity_id(activity_id))
-        return json_response(queries.view(activity).model_dump(mode="json"))
+        methodology = await explanation.methodology_of(
+            session, services.preparer.rules, activity.methodology_id
+        )
+        window = collection.collection_window(methodology, activity)
+        return json_response(queries.view(activity, window).model_dump(mode="json"))
 
 
 @router.get(
@@ -312,8 +323,45 @@ async def reverse_activity(
     async def act(session: Any) -> Any:
         activity = await queries.visible_activity(session, principal, _activity_id(activity_id))
         await reversal.reverse(
-            session, services.preparer.rules, activity, principal, body.reason, services.intake.clock()
+            session,
+            services.preparer.rules,
+            activity,
+            principal,
+            body.reason,
+            services.intake.clock(),
+            address_of(request),
         )
         return queries.view(activity).model_dump(mode="json")
 
     return await idempotency.write(request, principal, services, raw, act)
+
+
+@router.post(
+    "/{activity_id}/collection",
+    response_model=queries.ActivityView,
+    summary="Collect a pending credit, once",
+    **operation(
+        scopes.ACTIVITIES_WRITE,
+        errors=(
+            ActivityNotFound,
+            NotPending,
+            NotCollectableYet,
+            Lapsed,
+            WithoutConsent,
+            StorageUnavailable,
+            "request.idempotency_conflict",
+        ),
+    ),
+)
+async def collect_activity(
+    activity_id: ActivityId, request: Request, principal: Reporter, services: ServicesDep
+) -> Response:
+    """For the person who asked for it: grams and points are booked now. What is not collected in time lapses."""
+
+    async def act(session: Any) -> Any:
+        activity = await queries.visible_activity(session, principal, _activity_id(activity_id))
+        await collection.collect(session, services.preparer.rules, activity, services.intake.clock())
+        metrics.CO2E_MG.inc(activity.co2e_mg)
+        return queries.view(activity).model_dump(mode="json")
+
+    return await idempotency.write(request, principal, services, b"", act)

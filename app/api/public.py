@@ -1,11 +1,12 @@
 """What anybody may ask: methodologies, health, metrics."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import asyncpg
+import orjson
 from fastapi import APIRouter, Query, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -34,12 +35,39 @@ class MethodologySummary(BaseModel):
     demonstration_only: bool
     formula: str
     content_hash: str
+    origin: str = Field(
+        description="`built-in`, `operator`, or name and version of the installed package that ships it"
+    )
+    text: dict[str, Any] = Field(
+        description="All of it, as `content_hash` fixes it (its canonical JSON; defaults are left out): authority, "
+        "document, filing number, inputs, parameters and tables with value, unit, source and confidence, caps, "
+        "claims, worked examples, notes"
+    )
+
+
+class PlaceholderView(BaseModel):
+    """A methodology that is known of and whose values were not found; it never counts."""
+
+    region: str
+    scene: str
+    code: str
+    title: dict[str, str]
+    document: dict[str, str]
+    missing: dict[str, str]
+    consult: str = Field(description="The document that has the values")
 
 
 class MethodologyList(BaseModel):
     """A page of methodologies, by region, scene and date."""
 
     items: list[MethodologySummary]
+    next_cursor: str | None
+
+
+class PlaceholderList(BaseModel):
+    """A page of placeholders, by region, scene and code."""
+
+    items: list[PlaceholderView]
     next_cursor: str | None
 
 
@@ -68,10 +96,11 @@ async def list_methodologies(
     scene: Annotated[str | None, Query(max_length=60)] = None,
 ) -> Response:
     """What counts where, and whether it may be issued."""
+    catalogue = services.preparer.rules.catalogue
     found = sorted(
         (
             m
-            for m in services.catalogue.methodologies
+            for m in catalogue.methodologies
             if (region is None or m.region == region) and (scene is None or m.scene == scene)
         ),
         key=lambda m: (m.region, m.scene, m.in_force.first_day, m.content_hash),
@@ -91,19 +120,63 @@ async def list_methodologies(
             version=m.version,
             title={"zh": m.title.zh, "en": m.title.en},
             in_force_from=m.in_force.first_day.isoformat(),
-            in_force_to=m.in_force.last_day.isoformat() if m.in_force.last_day else None,
+            in_force_to=last_day.isoformat() if (last_day := catalogue.period(m).last_day) else None,
             status=m.text.status,
             provisional=m.provisional,
             issuable=m.issuable,
             points_only=m.points_only,
             demonstration_only=m.demonstration_only,
-            formula=m.text.formula,
+            formula=m.formula,
             content_hash=m.content_hash,
+            origin=services.catalogue.origin(m),
+            text=orjson.loads(m.content),
         ).model_dump()
         for m in page
     ]
     more = start + limit < len(found)
     return json_response({"items": items, "next_cursor": page[-1].content_hash if more else None})
+
+
+@router.get(
+    "/v1/methodologies/placeholders",
+    tags=["methodologies"],
+    response_model=PlaceholderList,
+    summary="Methodologies that are known of, without their values",
+    **operation(errors=("request.invalid",)),
+)
+async def list_placeholders(
+    services: ServicesDep,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    cursor: Annotated[str | None, Query(description="`next_cursor` of the page before")] = None,
+    region: Annotated[
+        str | None, Query(pattern=r"^[1-9][0-9]{5}$", description="Exactly this region")
+    ] = None,
+    scene: Annotated[str | None, Query(max_length=60)] = None,
+) -> Response:
+    """What is missing, and which document has it. None of these ever counts."""
+    found = sorted(
+        (
+            p
+            for p in services.catalogue.placeholders
+            if region in (None, p.region) and scene in (None, p.scene)
+        ),
+        key=lambda p: (p.region, p.scene, p.code),
+    )
+    names = [f"{p.region}.{p.code}" for p in found]
+    if cursor is not None and cursor not in names:
+        raise RequestError("request.invalid", Fault("/cursor", "not a cursor of this list"))
+    start = 0 if cursor is None else names.index(cursor) + 1
+    items = [
+        PlaceholderView(
+            **p.model_dump(exclude={"title", "document", "missing"}),
+            title=p.title.model_dump(),
+            document=p.document.model_dump(exclude_none=True),
+            missing=p.missing.model_dump(),
+        ).model_dump()
+        for p in found[start : start + limit]
+    ]
+    more = start + limit < len(found)
+    return json_response({"items": items, "next_cursor": names[start + limit - 1] if more else None})
 
 
 @router.get("/healthz", tags=["service"], response_model=Health, summary="The process answers")

@@ -77,3 +77,8 @@ class AuditRecord(SQLModel, table=True):
     target_type: str
     target_id: str
     detail: str = ""
+    region: str = Field(default="", description="Whose operators may read it; empty: the nation's only")
+    reason: str = ""
+    address: str = Field(default="", description="Network address that the request came from")
+    before: str | None = Field(default=None, description="JSON of what changed, as it was")
+    after: str | None = Field(default=None, description="JSON of what changed, as it is now")

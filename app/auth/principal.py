@@ -6,13 +6,16 @@ from uuid import UUID
 NATION = "100000"
 
 
+def prefix(region: str) -> str:
+    """What the codes of a region and of all its parts begin with: the nation's, a province's, a city's."""
+    if region == NATION:
+        return ""
+    return region[:2] if region.endswith("0000") else region[:4] if region.endswith("00") else region
+
+
 def covers(region: str, other: str) -> bool:
     """Whether a region is another or has it as a part: the nation, a province (`440000`), a city (`440300`)."""
-    if region == NATION:
-        return True
-    return other.startswith(
-        region[:2] if region.endswith("0000") else region[:4] if region.endswith("00") else region
-    )
+    return other.startswith(prefix(region))
 
 
 @dataclass(frozen=True, slots=True)

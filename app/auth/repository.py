@@ -1,6 +1,7 @@
 """SQL of organisations, clients, signing keys and the audit trail."""
 
 import datetime
+from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import or_
@@ -8,6 +9,21 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.auth.models import AuditRecord, Client, Organisation, SigningKey
+from app.auth.principal import prefix
+
+
+@dataclass(frozen=True)
+class AuditQuery:
+    """Which records: `within` is where the caller's rights end; the rest narrows them down where given."""
+
+    within: str
+    region: str | None = None
+    action: str | None = None
+    target_type: str | None = None
+    target_id: str | None = None
+    actor_client_id: str | None = None
+    since: datetime.datetime | None = None
+    until: datetime.datetime | None = None
 
 
 async def find_client(session: AsyncSession, client_id: str) -> tuple[Client, Organisation] | None:
@@ -54,7 +70,19 @@ async def usable_keys(session: AsyncSession, now: datetime.datetime) -> list[Sig
     return list(rows.all())
 
 
-async def append_audit(session: AsyncSession, record: AuditRecord) -> None:
-    """Append to the audit trail."""
-    session.add(record)
-    await session.flush()
+async def page_of_audit(
+    session: AsyncSession, query: "AuditQuery", before: UUID | None, limit: int
+) -> list[AuditRecord]:
+    """Records that a caller may read and asks for, the newest first."""
+    found = select(AuditRecord).where(col(AuditRecord.region).startswith(prefix(query.within)))
+    for name in ("region", "action", "target_type", "target_id", "actor_client_id"):
+        value = getattr(query, name)
+        if value is not None:
+            found = found.where(col(getattr(AuditRecord, name)) == value)
+    if query.since is not None:
+        found = found.where(col(AuditRecord.at) >= query.since)
+    if query.until is not None:
+        found = found.where(col(AuditRecord.at) < query.until)
+    if before is not None:
+        found = found.where(col(AuditRecord.id) < before)
+    return list((await session.exec(found.order_by(col(AuditRecord.id).desc()).limit(limit))).all())

@@ -10,6 +10,10 @@ HOLDERS_READ = "operator:holders:read"
 TOKENS_WRITE = "operator:tokens:write"
 OPERATOR_ACTIVITIES_READ = "operator:activities:read"
 OPERATOR_ACTIVITIES_REVERSE = "operator:activities:reverse"
+METHODOLOGIES_READ = "operator:methodologies:read"
+METHODOLOGIES_WRITE = "operator:methodologies:write"
+METHODOLOGIES_APPROVE = "operator:methodologies:approve"
+AUDIT_READ = "operator:audit:read"
 ME_READ = "me:account:read"
 
 DESCRIPTIONS = {
@@ -21,6 +25,10 @@ DESCRIPTIONS = {
     TOKENS_WRITE: "Issue read-only tokens for holders of the region",
     OPERATOR_ACTIVITIES_READ: "Read activities of the region and their explanations",
     OPERATOR_ACTIVITIES_REVERSE: "Reverse activities of the region",
+    METHODOLOGIES_READ: "Read methodology versions of the region, whatever their state",
+    METHODOLOGIES_WRITE: "Draft methodologies of the region and submit them",
+    METHODOLOGIES_APPROVE: "Approve, activate and retire methodologies of the region, exclude scenes",
+    AUDIT_READ: "Read the audit trail of the region",
     ME_READ: "Read one's own account, entries and explanations",
 }
 
@@ -32,6 +40,10 @@ ALLOWED: dict[OrganisationKind, tuple[str, ...]] = {
         TOKENS_WRITE,
         OPERATOR_ACTIVITIES_READ,
         OPERATOR_ACTIVITIES_REVERSE,
+        METHODOLOGIES_READ,
+        METHODOLOGIES_WRITE,
+        METHODOLOGIES_APPROVE,
+        AUDIT_READ,
     ),
     OrganisationKind.BANK: (),
     OrganisationKind.MERCHANT: (),

@@ -1,7 +1,10 @@
-"""Row of the methodology engine, without HTTP and database."""
+"""Rows of the methodology engine, without HTTP and database."""
 
 import asyncio
 import datetime as dt
+import statistics
+import subprocess
+import sys
 import time
 from typing import Any, Final
 
@@ -32,6 +35,35 @@ async def quantify_per_s(lab: Lab) -> Measured:
         f"one core, compiled formulas in Python; best of {_REPEATS} (worst {min(rates):,.0f}), "
         f"{len(acts):,} acts of {scenes} scenes, {counted / len(acts):.1%} quantified, the rest refused",
     )
+
+
+# pint is imported by the first unit that is read; here it is imported before the clock starts.
+_LOAD = """
+import time
+import pint
+import yaml
+from methodologies import load_catalogue
+began = time.perf_counter()
+load_catalogue(demonstration=True)
+print(time.perf_counter() - began)
+"""
+
+
+@row("packs_load_s", unit="s", floor=0.5, aim=0.25, served=False)
+async def packs_load_s(lab: Lab) -> Measured:
+    """Read, check and compile every shipped pack in a fresh process, without its imports; the median of five."""
+    took = [await asyncio.to_thread(_load_cold) for _ in range(2 if lab.quick else _REPEATS)]
+    count = len(load_catalogue(demonstration=True).methodologies)
+    return Measured(
+        statistics.median(took),
+        f"median of {len(took)} fresh processes (worst {max(took):.3f}), {count} methodologies, "
+        "YAML, units, formulas and worked examples",
+    )
+
+
+def _load_cold() -> float:
+    done = subprocess.run([sys.executable, "-c", _LOAD], capture_output=True, text=True, check=True)  # noqa: S603 - our own program
+    return float(done.stdout)
 
 
 def _quantify(catalogue: Catalogue, acts: list[Act]) -> int:

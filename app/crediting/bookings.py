@@ -10,6 +10,7 @@ import orjson
 
 from accounts.ids import epoch_ms, uuid7_batch
 from accounts.models import AccountKind, EntryKind
+from app.crediting.models import Outcome
 from dedup.periods import day_of
 
 if TYPE_CHECKING:
@@ -51,7 +52,14 @@ def book(candidates: Sequence["Candidate"], rules: "Rules", now: datetime.dateti
         tokens = b""
         if candidate.earns:
             tokens = _claim(candidate, bookings)
-            _credit(candidate, bookings, rules, entry_ids.__next__, today)
+            if candidate.outcome is not Outcome.PENDING:
+                add_credit(
+                    bookings,
+                    *(candidate.holder_id, candidate.activity_id),
+                    (rules.asset(prepared.asset_key), candidate.co2e_mg) if candidate.co2e_mg else None,
+                    (rules.asset(prepared.points_key), candidate.points) if candidate.points else None,
+                    *(prepared.programme.expires_on(today), entry_ids.__next__),
+                )
         bookings.activities.append(
             (
                 candidate.holder_id,
@@ -89,43 +97,29 @@ def _claim(candidate: "Candidate", bookings: Bookings) -> bytes:
     return b"".join(tokens)
 
 
-def _credit(
-    candidate: "Candidate",
+def add_credit(
     bookings: Bookings,
-    rules: "Rules",
+    holder_id: UUID,
+    activity_id: UUID,
+    reduction: tuple[int, int] | None,
+    points: tuple[int, int] | None,
+    expires_on: datetime.date,
     next_id: Callable[[], UUID],
-    today: datetime.date,
 ) -> None:
-    prepared = candidate.prepared
-    holder_id = candidate.holder_id
-    if candidate.co2e_mg:
-        bookings.grams_mg[holder_id] = bookings.grams_mg.get(holder_id, 0) + candidate.co2e_mg
+    """Gather entries, balances and lot of one credit; reduction in mg and points as (asset, amount)."""
+    if reduction is not None:
+        asset, amount = reduction
+        bookings.grams_mg[holder_id] = bookings.grams_mg.get(holder_id, 0) + amount
+        accounts = (AccountKind.ISSUANCE_SIDE, AccountKind.HOLDER_OPEN)
         bookings.entries.append(
-            (
-                holder_id,
-                next_id(),
-                candidate.activity_id,
-                rules.asset(prepared.asset_key),
-                EntryKind.CREDIT,
-                AccountKind.ISSUANCE_SIDE,
-                AccountKind.HOLDER_OPEN,
-                candidate.co2e_mg,
-            )
+            (holder_id, next_id(), activity_id, asset, EntryKind.CREDIT, *accounts, amount)
         )
-    if candidate.points:
-        asset = rules.asset(prepared.points_key)
-        bookings.points[holder_id] = bookings.points.get(holder_id, 0) + candidate.points
-        lot = (holder_id, asset, prepared.programme.expires_on(today))
-        bookings.lots[lot] = bookings.lots.get(lot, 0) + candidate.points
+    if points is not None:
+        asset, amount = points
+        bookings.points[holder_id] = bookings.points.get(holder_id, 0) + amount
+        lot = (holder_id, asset, expires_on)
+        bookings.lots[lot] = bookings.lots.get(lot, 0) + amount
+        accounts = (AccountKind.PROGRAMME, AccountKind.HOLDER_POINTS)
         bookings.entries.append(
-            (
-                holder_id,
-                next_id(),
-                candidate.activity_id,
-                asset,
-                EntryKind.CREDIT,
-                AccountKind.PROGRAMME,
-                AccountKind.HOLDER_POINTS,
-                candidate.points,
-            )
+            (holder_id, next_id(), activity_id, asset, EntryKind.CREDIT, *accounts, amount)
         )

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from app.crediting.prepare import Interval, Prepared
     from app.crediting.rules import CapRule
 
+HOLDING = frozenset({Outcome.CREDITED, Outcome.CAPPED, Outcome.PENDING})
+
 CapKey = tuple[UUID, str, datetime.date]
 """(holder, rule, first day of the window)."""
 
@@ -54,7 +56,7 @@ class Candidate:
     @property
     def earns(self) -> bool:
         """Whether the act holds its claims."""
-        return self.outcome is Outcome.CREDITED or self.outcome is Outcome.CAPPED
+        return self.outcome in HOLDING
 
 
 @dataclass(slots=True)
@@ -93,7 +95,7 @@ def decide(candidates: list[Candidate], state: State) -> None:
             continue
         _take(candidate, state, credited)
         candidate.points = prepared.programme.points(
-            prepared.scene, prepared.inputs, credited, prepared.full_mg
+            prepared.scene, prepared.inputs, credited, prepared.quantified_mg
         )
 
 
@@ -129,7 +131,10 @@ def _within_caps(candidate: Candidate, state: State) -> int | None:
 
 def _take(candidate: Candidate, state: State, credited: int) -> None:
     full = credited == candidate.prepared.full_mg
-    candidate.outcome = Outcome.CREDITED if full else Outcome.CAPPED
+    if candidate.prepared.rule is not None and candidate.prepared.rule.collected:
+        candidate.outcome = Outcome.PENDING
+    else:
+        candidate.outcome = Outcome.CREDITED if full else Outcome.CAPPED
     candidate.reason = None if full else "cap_crossed"
     candidate.co2e_mg = credited
     for _, token in candidate.whole:

@@ -46,3 +46,36 @@ class PointsSpent(DomainError):
     """The points of the credit are no longer in the lot they were earned into."""
 
     code = "activity.points_spent"
+
+
+class MethodologiesStale(DomainError):
+    """The process cannot be sure that it knows the texts in force, and credits nothing until it does."""
+
+    code = "methodology.stale"
+
+    def __init__(self) -> None:
+        super().__init__(retry_after_s=1)
+
+
+class NotPending(DomainError):
+    """Only an act that waits to be collected can be collected, once."""
+
+    code = "activity.not_pending"
+
+
+class NotCollectableYet(DomainError):
+    """The methodology lets the credit be collected from a later day on."""
+
+    code = "activity.not_collectable_yet"
+
+
+class Lapsed(DomainError):
+    """The days in which the credit could be collected are over."""
+
+    code = "activity.lapsed"
+
+
+class WithoutConsent(DomainError):
+    """The holder's consent is no longer live, or the account is not active."""
+
+    code = "activity.no_consent"

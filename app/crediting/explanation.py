@@ -1,13 +1,15 @@
 """Why an activity was credited what it was: recomputed from what was stored with it."""
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from accounts.quantities import grams
-from app.crediting.models import Activity, MethodologyVersion, Outcome
+from app.auth.principal import NATION
+from app.crediting.decision import HOLDING
+from app.crediting.models import Activity, MethodologyVersion
 from app.crediting.prepare import EPOCH, SECOND
 from app.crediting.queries import ActivityView, view
 from app.crediting.rules import Rules
@@ -19,6 +21,9 @@ class UsedMethodology(BaseModel):
     """Which text counted."""
 
     region: str
+    level: Literal["district", "city", "province", "nation"] = Field(
+        description="Where in the chain of regions it was found; the nation's counts by adoption only"
+    )
     scene: str
     code: str
     version: str
@@ -44,6 +49,7 @@ class ActivityExplanation(BaseModel):
         description="Formula, parameters with sources, steps, rounding"
     )
     refused: str | None = Field(description="Where nothing was computed: why")
+    evidence_percent: int = Field(description="Share of the computed amount that the report's evidence earns")
     full_co2e_g: str = Field(description="Before caps")
     credited_co2e_g: str
     caps: list[dict[str, Any]]
@@ -59,6 +65,14 @@ async def methodology_of(session: AsyncSession, rules: Rules, methodology_id: in
     return rules.catalogue.by_hash(row.content_hash) or rebuild(row.content)
 
 
+def _level(region: str) -> Literal["district", "city", "province", "nation"]:
+    if region == NATION:
+        return "nation"
+    if region.endswith("0000"):
+        return "province"
+    return "city" if region.endswith("00") else "district"
+
+
 async def explain(session: AsyncSession, rules: Rules, activity: Activity) -> ActivityExplanation:
     """Compute the activity again and tell every step."""
     methodology = await methodology_of(session, rules, activity.methodology_id)
@@ -72,18 +86,20 @@ async def explain(session: AsyncSession, rules: Rules, activity: Activity) -> Ac
     day = day_of((activity.started_at - EPOCH) // SECOND)
     programme = rules.programme(activity.region, day)
     scene_rule = programme.scenes.get(activity.scene)
-    earned = activity.outcome in (Outcome.CREDITED, Outcome.CAPPED)
+    last_day = rules.catalogue.period(methodology).last_day
+    earned = activity.outcome in HOLDING
     return ActivityExplanation(
         activity=view(activity),
         methodology=UsedMethodology(
             region=methodology.region,
+            level=_level(methodology.region),
             scene=methodology.scene,
             code=methodology.code,
             version=methodology.version,
             title={"zh": methodology.title.zh, "en": methodology.title.en},
             document=text.document.model_dump(mode="json"),
             in_force_from=methodology.in_force.first_day.isoformat(),
-            in_force_to=methodology.in_force.last_day.isoformat() if methodology.in_force.last_day else None,
+            in_force_to=last_day.isoformat() if last_day else None,
             provisional=methodology.provisional,
             issuable=methodology.issuable,
             points_only=methodology.points_only,
@@ -92,6 +108,7 @@ async def explain(session: AsyncSession, rules: Rules, activity: Activity) -> Ac
         regions_asked=list(rules.catalogue.chain(activity.region, activity.scene)),
         calculation=calculation,
         refused=refused,
+        evidence_percent=methodology.share(100, activity.evidence),
         full_co2e_g=grams(activity.full_mg),
         credited_co2e_g=grams(activity.co2e_mg),
         caps=[cap.model_dump(mode="json", exclude_none=True) for cap in methodology.caps],

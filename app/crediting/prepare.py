@@ -9,11 +9,15 @@ import orjson
 from asyncpg.pgproto.pgproto import UUID as DriverUUID
 
 from accounts.models import AssetKind
+from app import metrics
+from app.crediting.errors import MethodologiesStale
 from dedup.periods import by_local_day, day_of, month_of, trimmed
 from dedup.person_key import IdentifierRefused
 from methodologies.errors import Refused
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from accounts.repository import AssetKey
     from app.crediting.rules import ClaimRule, Rule, Rules
     from app.crediting.schemas import ActivityReport
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
     from points.programmes import Programme
 
 EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+NEVER = datetime.datetime.max.replace(tzinfo=datetime.UTC)
 SECOND = datetime.timedelta(seconds=1)
 CLOCK_TOLERANCE = datetime.timedelta(minutes=5)
 MAX_ACT_S = 7 * 86_400
@@ -47,6 +52,7 @@ class Prepared:
         "numbers",
         "points_key",
         "programme",
+        "quantified_mg",
         "receipt_token",
         "refusal",
         "region",
@@ -60,6 +66,7 @@ class Prepared:
     asset_key: "AssetKey"
     points_key: "AssetKey"
     programme: "Programme"
+    quantified_mg: int
     started_at: datetime.datetime
     ended_at: datetime.datetime
     started_s: int
@@ -68,7 +75,7 @@ class Prepared:
     evidence: str
     full_mg: int
     identity_token: UUID | None
-    inputs: dict[str, int]
+    inputs: dict[str, int | str]
     issuer: str
     mac: bytes
     numbers: dict[str, str]
@@ -87,9 +94,48 @@ class Preparer:
         self.rules = rules
         self._hasher = hasher
         self._tokens = tokens
+        self._later: list[tuple[datetime.datetime, Rules]] = []
+        self._known_until = NEVER
+        self._turns_at = NEVER
+        self._on_stale: Callable[[], None] = lambda: None
+
+    def exchange(
+        self,
+        rules: "Rules",
+        later: "Sequence[tuple[datetime.datetime, Rules]]",
+        known_until: datetime.datetime,
+        on_stale: "Callable[[], None]",
+    ) -> None:
+        """Credit by other rules: `rules` from now on, the later ones from their moments on, in this order.
+
+        From `known_until` on, which each look at the database moves ahead, nothing is credited.
+        """
+        self.rules = rules
+        self._later = list(later)
+        self._on_stale = on_stale
+        self.extend(known_until)
+
+    def extend(self, known_until: datetime.datetime) -> None:
+        """Nothing has changed: the rules are known to count for longer."""
+        self._known_until = known_until
+        self._turns_at = min([known_until, *(moment for moment, _ in self._later[:1])])
+
+    def _turn(self, now: datetime.datetime) -> None:
+        while self._later and self._later[0][0] <= now:
+            self.rules = self._later.pop(0)[1]
+        self.extend(self._known_until)
+        if now >= self._known_until:
+            metrics.METHODOLOGIES_STALE.inc()
+            self._on_stale()
+            raise MethodologiesStale
 
     def prepare(self, report: "ActivityReport", source_id: UUID, now: datetime.datetime) -> Prepared:
-        """Hash, time and quantify one report; `now` is the moment of booking."""
+        """Hash, time and quantify one report; `now` is the moment of booking.
+
+        Raises `MethodologiesStale` where this process may have missed a text.
+        """
+        if now >= self._turns_at:
+            self._turn(now)
         p = Prepared()
         p.source_id = source_id
         p.event_id = report.event_id
@@ -105,7 +151,7 @@ class Preparer:
         p.inputs = inputs = {}
         if moment is None:
             inputs["duration_s"] = p.ended_s - p.started_s
-        for name in ("distance_m", "mass_g", "energy_wh", "volume_ml", "price_fen", "count"):
+        for name in ("distance_m", "mass_g", "energy_wh", "volume_ml", "price_fen", "count", "kind"):
             value = getattr(report, name)
             if value is not None:
                 inputs[name] = value
@@ -131,12 +177,13 @@ class Preparer:
                 option=orjson.OPT_SORT_KEYS,
             )
         )
+        # After the MAC: what is put among the inputs here follows from the body and the methodology.
         self._quantify(p, report, now)
         return p
 
     def _quantify(self, p: Prepared, report: "ActivityReport", now: datetime.datetime) -> None:
         p.refusal = None
-        p.full_mg = 0
+        p.full_mg = p.quantified_mg = 0
         day = day_of(p.started_s)
         p.rule = rule = self.rules.select(p.region, p.scene, day)
         if rule is None:
@@ -145,19 +192,14 @@ class Preparer:
         p.asset_key = (AssetKind.REDUCTION, rule.methodology_id, day.year, "")
         p.programme = self.rules.programme(p.region, day)
         p.points_key = (AssetKind.POINTS, 0, 0, p.programme.key)
-        if p.ended_at > now + CLOCK_TOLERANCE:
-            p.refusal = "in_future"
-        elif p.ended_s - p.started_s > MAX_ACT_S:
-            p.refusal = "implausible_duration"
-        elif report.start is not None and report.end is not None and _too_far_apart(report):
-            p.refusal = "implausible_distance"
-        else:
-            for claim in rule.claims:
-                if claim.required and (missing := _missing(claim, p)):
-                    p.refusal = f"missing_{missing}"
-                    return
+        context = rule.methodology.context
+        if context:
+            p.inputs.update(place_and_time(context, p.region, day))
+        p.refusal = _refusal(p, report, rule, day, now)
+        if p.refusal is None:
             try:
-                p.full_mg = rule.methodology.quantify(p.inputs)
+                p.quantified_mg = rule.methodology.quantify(p.inputs)
+                p.full_mg = rule.methodology.share(p.quantified_mg, p.evidence)
             except Refused as refused:
                 p.refusal = refused.code
 
@@ -194,6 +236,42 @@ class Preparer:
 
 Interval = tuple[str, UUID, datetime.date, int, int]
 """(rule, token, local day, start, end) of the trimmed period, epoch seconds."""
+
+
+def _refusal(
+    p: Prepared, report: "ActivityReport", rule: "Rule", day: datetime.date, now: datetime.datetime
+) -> str | None:
+    """Why an act earns nothing, as far as that is known before it is quantified."""
+    if p.ended_at > now + CLOCK_TOLERANCE:
+        return "in_future"
+    if rule.excluded:
+        return "scene_excluded"
+    if rule.report_within_days is not None and _days_after(day, now) > rule.report_within_days:
+        return "reported_late"
+    return _implausible(p, report, rule) or next(
+        (f"missing_{missing}" for claim in rule.claims if claim.required and (missing := _missing(claim, p))),
+        None,
+    )
+
+
+def _implausible(p: Prepared, report: "ActivityReport", rule: "Rule") -> str | None:
+    if report.kind is not None and "kind" not in rule.methodology.context:
+        return "unknown_kind"
+    if p.ended_s - p.started_s > MAX_ACT_S:
+        return "implausible_duration"
+    if report.start is not None and report.end is not None and _too_far_apart(report):
+        return "implausible_distance"
+    return None
+
+
+def _days_after(day: datetime.date, now: datetime.datetime) -> int:
+    return (day_of(int(now.timestamp())) - day).days
+
+
+def place_and_time(context: frozenset[str], region: str, day: datetime.date) -> dict[str, int]:
+    """What a methodology's tables are read by; stored, so that the inputs alone compute the credit again."""
+    known = {"province": int(region[:2]) * 10_000, "year": day.year, "month": day.month}
+    return {key: value for key, value in known.items() if key in context}
 
 
 def _missing(claim: "ClaimRule", p: Prepared) -> str | None:

@@ -4,7 +4,7 @@ import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -30,7 +30,7 @@ class ActivityView(BaseModel):
     started_at: datetime.datetime
     ended_at: datetime.datetime
     evidence: str
-    inputs: dict[str, int]
+    inputs: dict[str, int | str]
     outcome: str
     reason: str | None
     co2e_g: str
@@ -38,6 +38,12 @@ class ActivityView(BaseModel):
     winner_id: str | None
     booked_at: datetime.datetime
     reversed_at: datetime.datetime | None
+    collect_from: datetime.datetime | None = Field(
+        description="While it is pending: from when the credit can be collected"
+    )
+    collect_until: datetime.datetime | None = Field(
+        description="While it is pending: when it lapses, for good"
+    )
 
 
 async def visible_activity(session: AsyncSession, principal: "Principal", activity_id: UUID) -> Activity:
@@ -56,8 +62,13 @@ def _may_see(principal: "Principal", activity: Activity) -> bool:
     return not principal.scopes.isdisjoint(SOURCE_SCOPES) and activity.source_id == principal.organisation_id
 
 
-def view(activity: Activity) -> ActivityView:
+Window = tuple[datetime.datetime, datetime.datetime]
+"""From when a pending credit can be collected, and when it lapses."""
+
+
+def view(activity: Activity, window: Window | None = None) -> ActivityView:
     """What the API shows of an activity."""
+    opens, closes = window or (None, None)
     return ActivityView(
         activity_id=public_id("act", activity.id),
         scene=activity.scene,
@@ -73,6 +84,8 @@ def view(activity: Activity) -> ActivityView:
         winner_id=None if activity.winner_id is None else public_id("act", activity.winner_id),
         booked_at=booked_at(activity),
         reversed_at=activity.reversed_at,
+        collect_from=opens,
+        collect_until=closes,
     )
 
 

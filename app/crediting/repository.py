@@ -128,6 +128,22 @@ async def know_methodologies(
     return {row[0]: row[1] for row in found}
 
 
+async def mark_collected(
+    driver: "asyncpg.Connection", holder_id: UUID, activity_id: UUID, outcome: str
+) -> bool:
+    """Give a pending activity its outcome; False where it is pending no more: the write lets one caller through."""
+    row = await driver.fetchrow(
+        """
+        UPDATE activities SET outcome = $3
+        WHERE holder_id = $1 AND id = $2 AND outcome = 'pending' AND reversed_at IS NULL RETURNING id
+        """,
+        holder_id,
+        activity_id,
+        outcome,
+    )
+    return row is not None
+
+
 async def mark_reversed(
     driver: "asyncpg.Connection", holder_id: UUID, activity_id: UUID, now: datetime.datetime
 ) -> bool:

@@ -8,17 +8,16 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 import dedup.repository as claims
 from accounts import repository as ledger
-from accounts.ids import epoch_ms, public_id, uuid7, uuid7_batch
+from accounts.ids import epoch_ms, public_id, uuid7_batch
 from accounts.models import EntryKind
-from app.auth import repository as audit
-from app.auth.models import AuditRecord
+from accounts.quantities import grams
+from app.auth import audit
 from app.crediting import repository
-from app.crediting.decision import window_start
+from app.crediting.decision import HOLDING, window_start
 from app.crediting.errors import AlreadyReversed, NotReversible, PointsSpent
 from app.crediting.explanation import methodology_of
-from app.crediting.models import Activity, Outcome
+from app.crediting.models import Activity
 from app.crediting.prepare import EPOCH, SECOND
-from app.crediting.queries import booked_at
 from app.crediting.rules import cap_rules
 from app.database import driver_of
 from dedup.periods import UTC_OFFSET_S, day_of
@@ -42,9 +41,10 @@ async def reverse(
     principal: "Principal",
     reason: str,
     now: datetime.datetime,
+    address: str = "",
 ) -> None:
     """Reverse a credited activity; raises `AlreadyReversed`, `NotReversible` or `PointsSpent`."""
-    if activity.outcome not in (Outcome.CREDITED, Outcome.CAPPED):
+    if activity.outcome not in HOLDING:
         raise NotReversible
     methodology = await methodology_of(session, rules, activity.methodology_id)
     driver = await driver_of(session)
@@ -72,28 +72,27 @@ async def reverse(
             ],
             now,
         )
-    ledger.add_to_balances(writes, [activity.holder_id], [-activity.co2e_mg], [-activity.points])
+        ledger.add_to_balances(writes, [activity.holder_id], [-activity.co2e_mg], [-activity.points])
     _release_claims(writes, activity)
     await writes.execute(driver)
-    if activity.points:
+    if entries and activity.points:
         await _take_back_points(driver, rules, activity, entries)
     started_s = (activity.started_at - EPOCH) // SECOND
     for cap in cap_rules(methodology):
         window = window_start(cap.per, started_s)
         amount = 1 if cap.counted else activity.co2e_mg
         await repository.return_headroom(driver, activity.holder_id, cap.key, window, amount)
-    await audit.append_audit(
+    await audit.append(
         session,
-        AuditRecord(
-            id=uuid7(now),
-            at=now,
-            actor_client_id=principal.client_id,
-            actor_name=principal.name,
-            action="activity.reversed",
-            target_type="activity",
-            target_id=public_id("act", activity.id),
-            detail=reason,
-        ),
+        principal,
+        now,
+        "activity.reversed",
+        ("activity", public_id("act", activity.id)),
+        region=activity.region,
+        address=address,
+        reason=reason,
+        before={"outcome": activity.outcome, "co2e_g": grams(activity.co2e_mg), "points": activity.points},
+        after={"reversed_at": now},
     )
     session.expunge(activity)  # its row is written already
     activity.reversed_at = now
@@ -102,14 +101,12 @@ async def reverse(
 async def _take_back_points(
     driver: ledger.Driver, rules: "Rules", activity: Activity, entries: list[ledger.Row]
 ) -> None:
-    asset_id = next(
-        entry["asset_id"] for entry in entries if entry["amount"] == activity.points and entry["points"]
-    )
+    earned = next(entry for entry in entries if entry["amount"] == activity.points and entry["points"])
     day = day_of((activity.started_at - EPOCH) // SECOND)
     expires_on = rules.programme(activity.region, day).expires_on(
-        booked_at(activity).astimezone(LOCAL).date()
+        earned["booked_at"].astimezone(LOCAL).date()
     )
-    if not await lots.take_back(driver, activity.holder_id, asset_id, expires_on, activity.points):
+    if not await lots.take_back(driver, activity.holder_id, earned["asset_id"], expires_on, activity.points):
         raise PointsSpent
 
 

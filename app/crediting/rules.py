@@ -1,8 +1,11 @@
 """What credits an act: the methodology in force, known to the database, with its points programme."""
 
 import datetime
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from app.auth.principal import covers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,28 +48,58 @@ class Rule:
     movement: bool
     caps: tuple[CapRule, ...]
     claims: tuple[ClaimRule, ...]
+    report_within_days: int | None
+    collected: bool
+    excluded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ExcludedDays:
+    """Days on which a scene earns nothing in a region and below it; no last day while open."""
+
+    region: str
+    scene: str
+    first_day: datetime.date
+    last_day: datetime.date | None
 
 
 class Rules:
-    """The catalogue and the programmes, tied to their rows in this database."""
+    """The catalogue and the programmes, tied to their rows in this database. Replaced whole when texts change."""
 
-    def __init__(self, catalogue: "Catalogue", programmes: "Programmes", ids: dict[str, int]) -> None:
+    def __init__(
+        self,
+        catalogue: "Catalogue",
+        programmes: "Programmes",
+        ids: dict[str, int],
+        exclusions: Iterable[ExcludedDays] = (),
+    ) -> None:
         self.catalogue = catalogue
         self.programmes = programmes
         self._ids = ids
+        self._exclusions = tuple(exclusions)
         self._rules: dict[str, Rule] = {}
         self._selected: dict[tuple[str, str, datetime.date], Rule | None] = {}
         self._programmes: dict[tuple[str, datetime.date], Programme] = {}
         self._assets: dict[AssetKey, int] = {}
 
+    def succeeded_by(
+        self, catalogue: "Catalogue", ids: dict[str, int], exclusions: Iterable[ExcludedDays]
+    ) -> "Rules":
+        """Rules of other texts that go on with what is known of assets, so that they can be exchanged at any time."""
+        following = Rules(catalogue, self.programmes, ids, exclusions)
+        following._assets = self._assets
+        return following
+
     def select(self, region: str, scene: str, day: datetime.date) -> Rule | None:
-        """The rule in force for a scene in a region on a local day."""
+        """The rule in force for a scene in a region on a local day; `excluded` where it earns nothing there."""
         key = (region, scene, day)
         try:
             return self._selected[key]
         except KeyError:
             methodology = self.catalogue.select(region, scene, day)
             rule = None if methodology is None else self._rule(methodology)
+            if rule is not None and self._is_excluded(region, scene, day):
+                rule = replace(rule, excluded=True)
             if len(self._selected) > MAX_REMEMBERED:
                 self._selected.clear()
             self._selected[key] = rule
@@ -94,6 +127,15 @@ class Rules:
         """Id of a known asset."""
         return self._assets[key]
 
+    def _is_excluded(self, region: str, scene: str, day: datetime.date) -> bool:
+        return any(
+            each.scene == scene
+            and each.first_day <= day
+            and (each.last_day is None or day <= each.last_day)
+            and covers(each.region, region)
+            for each in self._exclusions
+        )
+
     def _rule(self, methodology: "Methodology") -> Rule:
         known = self._rules.get(methodology.content_hash)
         if known is not None:
@@ -109,6 +151,8 @@ class Rules:
                 ClaimRule(claim.rule, frozenset(claim.of.split("+")), claim.period, claim.required)
                 for claim in methodology.claims
             ),
+            report_within_days=methodology.text.report_within_days,
+            collected=methodology.text.collection is not None,
         )
         self._rules[methodology.content_hash] = rule
         return rule

@@ -68,6 +68,11 @@ class ActivityReport(BaseModel):
     volume_ml: Annotated[int | None, Field(strict=True, ge=0, le=10_000_000_000)] = None
     price_fen: Annotated[int | None, Field(strict=True, ge=0, le=10_000_000_000)] = None
     count: Annotated[int | None, Field(strict=True, ge=0, le=1_000_000)] = None
+    kind: Annotated[str, StringConstraints(strict=True, pattern=r"^[a-z][a-z0-9_]{0,39}$")] | None = Field(
+        default=None,
+        description="What was used or handed in, as the methodology names it",
+        examples=["pet_bottle"],
+    )
     order_no: Text | None = Field(default=None, description="Number of an order; claimed once for ever")
     bill_no: Text | None = Field(default=None, description="Number of a bill; claimed once for ever")
     asset_id: Text | None = Field(default=None, description="A meter, charging pile or vehicle")

@@ -287,6 +287,12 @@ async def _write(
         holders, names, windows = columns(list(bookings.caps))
         used = [state.caps[key] for key in bookings.caps]
         repository.write_caps(writes, holders, names, windows, used, list(bookings.caps.values()))
+    write_credits(writes, bookings, now)
+    await writes.execute(driver)
+
+
+def write_credits(writes: Writes, bookings: "Bookings", now: datetime.datetime) -> None:
+    """Book what the bookings credit: entries, balances and lots of locked holders."""
     if bookings.entries:
         ledger.write_entries(writes, bookings.entries, now)
         gainers = list(bookings.grams_mg.keys() | bookings.points.keys())
@@ -299,4 +305,3 @@ async def _write(
     if bookings.lots:
         owners, assets, expiries = columns(list(bookings.lots))
         lots.add_to_lots(writes, owners, assets, expiries, list(bookings.lots.values()), now)
-    await writes.execute(driver)

@@ -73,6 +73,7 @@ _METRO = Mode("trip.metro", 2_500, 26_000, 480, 640)
 _BUS = Mode("trip.bus", 1_500, 11_000, 240, 370)
 _BIKE = Mode("trip.shared_bike", 500, 4_200, 150, 240)
 _E_BIKE = Mode("trip.e_bike", 1_500, 8_500, 270, 380)
+_FERRY = Mode("trip.ferry", 2_500, 26_000, 480, 640)
 _EV = Mode("trip.ev_ride", 3_000, 28_000, 330, 700)
 
 
@@ -288,12 +289,12 @@ class _DayOf:
         chance = self._chance
         town = self._who.town
         if town.bus_by_count and mode is _BUS and _happens(chance, _NO_METHODOLOGY):
-            mode = _METRO  # a scene that this city has no methodology for
+            mode = _FERRY  # a scene that this city has no methodology for
         distance_m = chance.randrange(mode.shortest_m, mode.longest_m)
         seconds = max(90, distance_m * 60 // chance.randrange(mode.slowest, mode.fastest))
         starts = _at(self._date, self._clock_s)
         self._clock_s += seconds + chance.randrange(120, 900)
-        platform = CITY_METRO if mode in (_METRO, _BUS) else GREEN_MAP
+        platform = CITY_METRO if mode in (_METRO, _BUS, _FERRY) else GREEN_MAP
         report = self._report(platform, mode.scene)
         report["started_at"] = starts.isoformat()
         report["ended_at"] = (starts + dt.timedelta(seconds=seconds)).isoformat()

@@ -9,6 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.api.models import IdempotentAnswer
 from app.jobs.runner import Recurring
+from app.versions.shadow import compare_shadows
 
 if TYPE_CHECKING:
     from app.wiring import Services
@@ -41,5 +42,6 @@ def recurring(services: "Services") -> list[Recurring]:
     return [
         Recurring("make_partitions", datetime.timedelta(days=1), make_partitions),
         Recurring("forget_answers", datetime.timedelta(days=1), forget_answers),
+        Recurring("compare_shadows", datetime.timedelta(minutes=1), compare_shadows),
         Recurring("rotate_keys", datetime.timedelta(hours=6), rotate_keys),
     ]

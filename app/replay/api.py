@@ -115,9 +115,15 @@ class Api:
         """Read `path`; with `token` as its bearer instead of this client."""
         return await self._call("GET", path, token=token, params=params)
 
-    async def post(self, path: str, body: object, *, token: str | None = None) -> Any:
+    async def post(
+        self, path: str, body: object, *, token: str | None = None, etag: int | None = None
+    ) -> Any:
         """Send `body` as JSON; repeated until it is answered, so it must bear being sent twice."""
-        return await self._call("POST", path, token=token, content=orjson.dumps(body))
+        return await self._call("POST", path, token=token, content=orjson.dumps(body), etag=etag)
+
+    async def put(self, path: str, body: object, etag: int) -> Any:
+        """Replace what is at `path` and was read with `etag`."""
+        return await self._call("PUT", path, token=None, content=orjson.dumps(body), etag=etag)
 
     async def _call(
         self,
@@ -127,12 +133,13 @@ class Api:
         token: str | None,
         content: bytes | None = None,
         params: Mapping[str, str | int] | None = None,
+        etag: int | None = None,
     ) -> Any:
-        answer = await self._attempt(method, path, token, content, params)
+        answer = await self._attempt(method, path, token, content, params, etag)
         if answer.status_code == httpx.codes.UNAUTHORIZED and token is None:
             # The service may have come back with other keys: one new sign-in, then its word counts.
             self._token = ""
-            answer = await self._attempt(method, path, None, content, params)
+            answer = await self._attempt(method, path, None, content, params, etag)
         return _body(answer)
 
     async def _attempt(
@@ -142,11 +149,14 @@ class Api:
         token: str | None,
         content: bytes | None,
         params: Mapping[str, str | int] | None,
+        etag: int | None,
     ) -> httpx.Response:
         bearer = token if token is not None else await self._signed_in()
 
         def request() -> Awaitable[httpx.Response]:
             headers = {"Authorization": f"Bearer {bearer}"}
+            if etag is not None:
+                headers["If-Match"] = str(etag)
             return self._http.request(method, path, content=content, params=params or None, headers=headers)
 
         return await self._patiently(request)

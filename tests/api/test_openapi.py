@@ -20,6 +20,7 @@ PUBLIC = {
     ("post", "/oauth/token"),
     ("get", "/.well-known/jwks.json"),
     ("get", "/v1/methodologies"),
+    ("get", "/v1/methodologies/placeholders"),
     ("get", "/healthz"),
     ("get", "/readyz"),
 }

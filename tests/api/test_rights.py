@@ -48,6 +48,7 @@ ROUTES: dict[tuple[str, str], dict[str, int]] = {
     ("POST", "/oauth/token"): dict.fromkeys(AUDIENCES, 401),
     ("GET", "/.well-known/jwks.json"): ANYBODY,
     ("GET", "/v1/methodologies"): ANYBODY,
+    ("GET", "/v1/methodologies/placeholders"): ANYBODY,
     ("GET", "/healthz"): ANYBODY,
     ("GET", "/readyz"): ANYBODY,
     ("GET", "/metrics"): ANYBODY,
@@ -61,6 +62,7 @@ ROUTES: dict[tuple[str, str], dict[str, int]] = {
     ("POST", "/v1/activities/{activity_id}/reversal"): rights(
         platform=409, other_platform=404, operator=409, foreign_operator=404
     ),
+    ("POST", "/v1/activities/{activity_id}/collection"): rights(platform=409, other_platform=404),
     ("POST", "/v1/operator/holders/batch"): rights(
         platform=200, other_platform=200, operator=200, foreign_operator=200
     ),
@@ -69,6 +71,29 @@ ROUTES: dict[tuple[str, str], dict[str, int]] = {
     ("POST", "/v1/operator/holders/{holder_id}/consents/withdrawal"): rights(
         operator=200, foreign_operator=404
     ),
+    ("GET", "/v1/operator/methodologies"): rights(operator=200, foreign_operator=200),
+    ("POST", "/v1/operator/methodologies"): rights(operator=409, foreign_operator=403),
+    ("POST", "/v1/operator/methodologies/check"): rights(operator=200, foreign_operator=200),
+    ("GET", "/v1/operator/methodologies/timeline"): rights(operator=200, foreign_operator=403),
+    ("GET", "/v1/operator/methodologies/exclusions"): rights(operator=200, foreign_operator=200),
+    ("POST", "/v1/operator/methodologies/exclusions"): rights(operator=422, foreign_operator=403),
+    ("POST", "/v1/operator/methodologies/exclusions/{exclusion_id}/end"): rights(
+        operator=422, foreign_operator=404
+    ),
+    ("GET", "/v1/operator/methodologies/{revision_id}"): rights(operator=200, foreign_operator=404),
+    ("GET", "/v1/operator/methodologies/{revision_id}/shadow"): rights(operator=200, foreign_operator=404),
+    ("PUT", "/v1/operator/methodologies/{revision_id}"): rights(operator=412, foreign_operator=404),
+    ("POST", "/v1/operator/methodologies/{revision_id}/submission"): rights(
+        operator=412, foreign_operator=404
+    ),
+    ("POST", "/v1/operator/methodologies/{revision_id}/approval"): rights(operator=409, foreign_operator=404),
+    ("POST", "/v1/operator/methodologies/{revision_id}/activation"): rights(
+        operator=409, foreign_operator=404
+    ),
+    ("POST", "/v1/operator/methodologies/{revision_id}/retirement"): rights(
+        operator=412, foreign_operator=404
+    ),
+    ("GET", "/v1/operator/audit"): rights(operator=200, foreign_operator=200),
     ("GET", "/v1/me/account"): rights(resident=200, other_resident=200),
     ("GET", "/v1/me/entries"): rights(resident=200, other_resident=200),
 }
@@ -148,8 +173,43 @@ async def reversed_(stage: Stage) -> str:
     return str(activity)
 
 
+DRAFT = {"region": "440300", "scene": "trip.metro", "code": "RIGHTS", "version": "1"}
+EXCLUSION = {
+    "region": "440300",
+    "scene": "green.own_bag",
+    "first_day": "2030-01-01",
+    "legal_basis": "x",
+    "reason": "x",
+}
+ETAG = {"If-Match": "99"}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def drafted(stage: Stage) -> str:
+    answer = await stage.operator.post("/v1/operator/methodologies", json=DRAFT)
+    assert answer.status_code == 200, answer.text
+    return str(answer.json()["id"])
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def excluded(stage: Stage) -> str:
+    answer = await stage.operator.post("/v1/operator/methodologies/exclusions", json=EXCLUSION)
+    assert answer.status_code == 200, answer.text
+    return str(answer.json()["id"])
+
+
 async def call(who: Caller, method: str, path: str) -> httpx.Response:
+    step = {"json": {"reason": "x"}, "headers": ETAG}
     bodies: dict[str, dict[str, Any]] = {
+        "/submission": step,
+        "/approval": step,
+        "/activation": {"json": {"reason": "x", "activates_at": "2030-01-01T00:00:00Z"}, "headers": ETAG},
+        "/retirement": step,
+        "/check": {"json": {"methodology": {}}},
+        "/timeline": {"params": {"region": "440300", "scene": "trip.metro"}},
+        "/exclusions": {"json": EXCLUSION | {"first_day": "2020-01-01"}} if method == "POST" else {},
+        "/end": {"json": {"last_day": "2020-01-01", "reason": "x"}},
+        "/operator/methodologies": {"json": DRAFT} if method == "POST" else {},
         "/reversal": {"json": {"reason": "x"}},
         "/holders/batch": {"json": {"holders": []}},
         "/activities/batch": {"json": []},
@@ -160,6 +220,8 @@ async def call(who: Caller, method: str, path: str) -> httpx.Response:
         },
     }
     kwargs = next((body for end, body in bodies.items() if path.endswith(end)), {})
+    if method == "PUT":
+        kwargs = {"json": {"methodology": {}}, "headers": ETAG}
     if not who.token:
         return await who.http.request(method, path, **kwargs)
     return await who.request(method, path, **kwargs)
@@ -171,6 +233,8 @@ async def test_every_token_at_every_route(
     cast: dict[str, Caller],
     credited: str,
     reversed_: str,
+    drafted: str,
+    excluded: str,
     owner: asyncpg.Connection,
     method: str,
     path: str,
@@ -178,7 +242,9 @@ async def test_every_token_at_every_route(
     own = path.replace("{holder_id}", stage.holder).replace(
         "{activity_id}", reversed_ if path.endswith("/reversal") else credited
     )
+    own = own.replace("{revision_id}", drafted).replace("{exclusion_id}", excluded)
     nowhere = path.replace("{holder_id}", "hld_" + "1" * 32).replace("{activity_id}", "act_" + "1" * 32)
+    nowhere = nowhere.replace("{revision_id}", "mrv_" + "1" * 32).replace("{exclusion_id}", "mex_" + "1" * 32)
     before = await kept(owner)
     for audience, status in ROUTES[method, path].items():
         answer = await call(cast[audience], method, own)
@@ -330,7 +396,16 @@ async def test_the_services_role_owns_nothing_and_cannot_change_entries(
         assert len([table for table in tables if table.startswith("entries_")]) > 12
         for table in tables:
             forbidden = ["TRUNCATE", "TRIGGER", "REFERENCES"]
-            if table.startswith(("entries", "audit_records", "receipts", "methodology_versions", "assets")):
+            if table.startswith(
+                (
+                    "entries",
+                    "audit_records",
+                    "receipts",
+                    "methodology_versions",
+                    "methodology_closures",
+                    "assets",
+                )
+            ):
                 forbidden += ["UPDATE", "DELETE"]
             if table.startswith(
                 ("activities", "holders", "identities", "consents", "balances", "lots", "clients")

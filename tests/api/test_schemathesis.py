@@ -33,6 +33,14 @@ CHECKS = [
 AUDIENCES = ("platform", "operator", "resident", "bank", "merchant", "nobody")
 EXAMPLES = {"platform": 5, "operator": 5, "resident": 4, "bank": 2, "merchant": 2, "nobody": 2}
 SHARE = 0.8
+METHODOLOGIES = "/v1/operator/methodologies"
+EXCLUSION = {
+    "region": "440300",
+    "scene": "green.own_bag",
+    "first_day": "2030-01-01",
+    "legal_basis": "x",
+    "reason": "x",
+}
 _reached: dict[str, set[str]] = {}
 
 
@@ -63,7 +71,13 @@ async def known(stage: Stage) -> dict[str, Any]:
     ]
     items = (await stage.source.post("/v1/activities/batch", json=reports)).json()["items"]
     assert {item["outcome"] for item in items} == {"credited"}
+    identity = {"region": "440300", "scene": "trip.metro", "code": "KNOWN"}
+    draft = await stage.operator.post(METHODOLOGIES, json=identity | {"version": "0"})
+    exclusion = await stage.operator.post(METHODOLOGIES + "/exclusions", json=EXCLUSION)
     return {
+        "identity": identity,
+        "draft": draft.json(),
+        "exclusion": exclusion.json()["id"],
         "activities": [item["activity_id"] for item in items],
         "holder": stage.holder,
         "report": reports[0],
@@ -83,19 +97,45 @@ def made_real(case: Any, known: dict[str, Any], turn: int) -> None:
     if "holder_id" in names:
         names["holder_id"] = known["holder"]
     path = case.operation.path
-    if path == "/oauth/token":
-        case.body = known["client"]
-    elif path == "/v1/activities":
-        case.body = known["report"]
-    elif path == "/v1/activities/batch":
-        case.body, case.media_type = [known["report"]], "application/json"
-    elif path.endswith("/reversal"):
-        case.body = {"reason": "refund"}
-    elif path.endswith("/withdrawal"):
-        case.body = {"scene_group": "never"}
-    elif path.endswith("/holders/batch"):
-        case.body = {"holders": []}
+    if path.startswith(METHODOLOGIES):
+        made_real_methodology(case, known, turn)
+        return
+    bodies = {
+        "/oauth/token": known["client"],
+        "/v1/activities": known["report"],
+        "/v1/activities/batch": [known["report"]],
+        "/reversal": {"reason": "refund"},
+        "/withdrawal": {"scene_group": "never"},
+        "/holders/batch": {"holders": []},
+    }
+    body = next((body for end, body in bodies.items() if path.endswith(end)), None)
+    if body is not None:
+        case.body = body
+    if path == "/v1/activities/batch":
+        case.media_type = "application/json"
     case.query.clear()
+
+
+def made_real_methodology(case: Any, known: dict[str, Any], turn: int) -> None:
+    """The same for methodologies; what was drafted is retired in the end, and is refused from there on."""
+    path, method = case.operation.path, case.operation.method.lower()
+    for name, value in (("revision_id", known["draft"]["id"]), ("exclusion_id", known["exclusion"])):
+        if name in case.path_parameters:
+            case.path_parameters[name] = value
+    case.query.clear()
+    if path.endswith("/timeline"):
+        case.query.update({"region": "440300", "scene": "trip.metro"})
+    if method == "get":
+        return
+    case.headers["If-Match"] = "2" if path.endswith("/retirement") else "1"
+    case.body = {
+        "/check": {"methodology": {}},
+        "/exclusions": EXCLUSION,
+        "/end": {"last_day": "2031-01-01", "reason": "x"},
+        "/retirement": {"reason": "x"},
+        "/methodologies": known["identity"] | {"version": str(turn)},
+        "_id}": {"methodology": known["draft"]["methodology"]},
+    }.get("/" + path.rpartition("/")[2] if not path.endswith("_id}") else "_id}", {"reason": "x"})
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

@@ -26,6 +26,7 @@ items = st.fixed_dictionaries(
     {
         "holder": st.sampled_from(HOLDERS),
         "full_mg": st.integers(0, 600),
+        "collected": st.booleans(),
         "refusal": st.sampled_from([None, None, None, "in_future"]),
         "whole": st.lists(st.sampled_from(TOKENS), max_size=2, unique=True),
         "interval": st.none() | st.tuples(st.sampled_from(TOKENS), st.integers(0, 40), st.integers(1, 15)),
@@ -48,7 +49,9 @@ def candidates_of(batch: list[dict[str, Any]]) -> list[Candidate]:
         prepared = SimpleNamespace(
             refusal=item["refusal"],
             full_mg=item["full_mg"],
+            quantified_mg=item["full_mg"],
             programme=PROGRAMME,
+            rule=SimpleNamespace(collected=item["collected"]),
             scene="trip.metro",
             inputs={"distance_m": 1},
         )
@@ -144,7 +147,14 @@ def test_items_that_have_nothing_in_common_may_come_in_any_order(
 
 @given(st.integers(1, 15), st.integers(1, 15), st.booleans())
 def test_periods_that_touch_are_two_acts(first: int, second: int, swapped: bool) -> None:
-    item = {"holder": HOLDERS[0], "full_mg": 5, "refusal": None, "whole": [], "caps": []}
+    item = {
+        "holder": HOLDERS[0],
+        "full_mg": 5,
+        "collected": False,
+        "refusal": None,
+        "whole": [],
+        "caps": [],
+    }
     both = [item | {"interval": (TOKENS[0], 10, first)}, item | {"interval": (TOKENS[0], 10 + first, second)}]
     candidates = candidates_of(both[::-1] if swapped else both)
     decide(candidates, State())

@@ -16,6 +16,7 @@ from helpers import City
 from pydantic import TypeAdapter, ValidationError
 
 from accounts import schemas as holders
+from app.api.audit import AuditList
 from app.api.oauth import TokenAnswer
 from app.api.operator import ResidentToken
 from app.api.platforms import ReversalRequest
@@ -26,6 +27,7 @@ from app.migrate import migrate
 from app.problems import Problem
 from app.settings import Settings
 from app.verification import verify
+from app.versions import schemas as versions
 from app.wiring import Services
 from dedup.person_key import normalise
 
@@ -49,6 +51,13 @@ MODELS = {
         holders.WithdrawalAnswer,
         holders.AccountView,
         holders.EntryList,
+        versions.DraftInput,
+        versions.StepInput,
+        versions.ActivationInput,
+        versions.RetirementInput,
+        versions.ExclusionInput,
+        versions.Timeline,
+        AuditList,
     )
 }
 EXAMPLES = re.findall(

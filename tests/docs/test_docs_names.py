@@ -7,7 +7,7 @@ from typing import get_args
 
 import pytest
 import typer
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 from app import metrics
 from app.api import operator, platforms
@@ -34,6 +34,8 @@ PAGES = {
         "docs/architecture.md",
         "docs/operations.md",
         "docs/formulas.md",
+        "docs/plugins.md",
+        "docs/backtest.md",
     )
 }
 ENGLISH, CHINESE = PAGES["README.md"], PAGES["README.zh-CN.md"]
@@ -113,7 +115,7 @@ def test_commands_of_the_readme_exist(page):
     for text in PAGES.values():
         for used in re.findall(r"`make ([a-z-]+)", text):
             assert used in targets()
-        for used in re.findall(r"`tanpuhui ((?:clients )?[a-z]+)", text):
+        for used in re.findall(r"`tanpuhui ((?:(?:clients|methodologies) )?[a-z]+)", text):
             assert used in known
 
 
@@ -142,7 +144,7 @@ def test_links_lead_somewhere_and_nothing_names_a_machine(name):
 
 def test_doors():
     told = set(
-        re.findall(r"`((?:GET|POST) /\S*?)`", "\n".join(c[0] for c in rows(section(API, "At all doors"))))
+        re.findall(r"`((?:GET|POST|PUT) /\S*?)`", "\n".join(c[0] for c in rows(section(API, "At all doors"))))
     )
     paths = create_app().openapi()["paths"]
     assert told - {"GET /metrics"} == {f"{m.upper()} {path}" for path in paths for m in paths[path]}
@@ -169,8 +171,12 @@ def test_reasons():
     found = set(re.findall(r'refusal = "(\w+)"', text[prepare]))
     parts = set(re.findall(r'"([a-z_]+)"', inspect.getsource(prepare._missing).partition('"""')[2])) - {"act"}
     found |= {f"missing_{part}" for part in parts}
+    for refusing in (prepare._refusal, prepare._implausible):
+        found |= set(re.findall(r'return "(\w+)"', inspect.getsource(refusing)))
     found |= set(re.findall(r'\.reason = (?:None if full else )?"(\w+)"', text[decision])) - {"claimed_"}
+    engine += (ROOT / "methodologies" / "rules.py").read_text(encoding="utf-8")
     found |= set(re.findall(r"\b(?:missing_input|input_out\w+|implausible_\w+|negative_reduction)\b", engine))
+    found |= set(re.findall(r"\b(?:unknown_kind|no_table_value|rule_failed)\b", engine))
     found |= {
         f"claimed_{claim.rule}"
         for methodology in load_catalogue(demonstration=True).methodologies
@@ -234,7 +240,7 @@ def test_metrics():
     found = {
         each.describe()[0].name + ("_total" if isinstance(each, Counter) else ""): list(each._labelnames)
         for each in vars(metrics).values()
-        if isinstance(each, Counter | Histogram)
+        if isinstance(each, Counter | Gauge | Histogram)
     }
     assert told == found
 
@@ -245,7 +251,8 @@ def test_jobs():
 
 
 def test_tables():
-    script = (ROOT / "migrations" / "versions" / "2026_11_21_0001_main_job.py").read_text(encoding="utf-8")
+    versions = sorted((ROOT / "migrations" / "versions").glob("*.py"))
+    script = "".join(path.read_text(encoding="utf-8") for path in versions)
     made = set(re.findall(r"^CREATE TABLE (\w+)", script, re.MULTILINE))
     partitioned = set(re.findall(r"CREATE TABLE (\w+) \([^;]*\) PARTITION BY", script))
     told = {

@@ -157,7 +157,7 @@ def put(path, value):
         (put(["parameters", 0, "value"], 1280), "/parameters/0/value"),
         (put(["parameters", 0, "value"], "1E+3000000"), "/parameters/0/value"),
         (put(["parameters", 0, "unit"], "stone"), "/parameters/0/unit"),
-        (put(["inputs", 0, "unit"], "kg"), "/inputs/0"),
+        (put(["inputs", 0, "unit"], "kg"), "/inputs/0/unit"),
         (put(["inputs", 0, "max"], -1), "/inputs/0/max"),
         (put(["inputs", 0, "name"], "heat_j"), "/inputs/0/name"),
         (put(["formula"], "mass_g * factor * other"), "/formula"),
@@ -178,7 +178,7 @@ def put(path, value):
         (put(["claims", 0, "of"], "phone"), "/claims/0/of"),
         (put(["caps"], [{"id": "a", "per": "day", "basis": "programme", "source": "x"}]), "/caps/0"),
         (put(["plausibility"], {"max_speed_kmh": 30, "source": "x"}), "/plausibility"),
-        (put(["in_force", "to"], dt.date(2023, 1, 1)), "/in_force"),
+        (put(["in_force", "to"], dt.date(2023, 1, 1)), "/in_force/to"),
     ],
 )
 def test_a_wrong_key_is_refused_at_its_place(load, base, change, pointer):

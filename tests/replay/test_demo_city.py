@@ -66,7 +66,7 @@ def test_every_report_is_what_the_service_takes() -> None:
                 keys = set(claim.of.split("+")) - {"person", "issuer"}
                 assert not claim.required or keys <= given
     assert len(scenes) >= 9
-    assert set(without) == {"420100 trip.metro"}
+    assert set(without) == {"420100 trip.ferry"}
 
 
 def test_people_and_organisations_can_be_onboarded() -> None:

@@ -108,6 +108,12 @@ STRAY_ENTRY = """
 ONE_MG_MORE = """
     UPDATE balances SET open_mg = open_mg + 1 WHERE holder_id = (SELECT holder_id FROM activities WHERE id = $1)
 """
+REVISION = """
+    INSERT INTO methodology_revisions (id, region, scene, code, version, origin, content, content_hash, first_day,
+        last_day, authors, created_at, updated_at, submitted_at, approved_at, approved_by, activates_at, etag)
+    VALUES ('00000000-0000-0000-0000-00000000000{0}', '440300', 'trip.metro', 'C', '{0}', '', '', '', {1}, {2},
+        '{{a}}', now(), now(), now(), now(), 'b', now(), 1)
+"""
 
 CASES = [
     Case(
@@ -412,6 +418,12 @@ CASES = [
         ),
     ),
     Case(
+        "a text that can no longer be read",
+        "recomputed",
+        lambda _: "methodology 1: /region: this is missing",
+        ("UPDATE methodology_versions SET content = '{}' WHERE id = 1",),
+    ),
+    Case(
         "a cap that counts too much",
         "caps",
         hld("holder"),
@@ -430,6 +442,31 @@ CASES = [
         "caps",
         lambda _: public_id("hld", STRAY),
         (f"INSERT INTO cap_usage VALUES ('{STRAY}', 'x', '2026-11-16', 1, 3)",),
+    ),
+    Case(
+        "two texts in force on one day",
+        "methodologies_overlap",
+        lambda _: public_id("mrv", UUID(int=2)),
+        (REVISION.format(1, "'2026-01-01'", "'2026-06-30'"), REVISION.format(2, "'2026-06-30'", "NULL")),
+    ),
+    Case(
+        "a text that was closed too late",
+        "methodologies_overlap",
+        lambda _: public_id("mrv", UUID(int=2)),
+        (
+            REVISION.format(1, "'2026-01-01'", "NULL"),
+            REVISION.format(2, "'2026-07-01'", "NULL"),
+            (
+                "INSERT INTO methodology_closures VALUES "
+                f"('{UUID(int=3)}', '440300', 'trip.metro', 'C', '1', '2026-07-01', 'succession', now())"
+            ),
+        ),
+    ),
+    Case(
+        "the service may move the end of a text",
+        "rights",
+        lambda _: "UPDATE on methodology_closures",
+        ("GRANT UPDATE ON methodology_closures TO tanpuhui_service",),
     ),
     Case(
         "the service may change entries",
@@ -498,6 +535,21 @@ async def breaches(root: asyncpg.Connection) -> dict[str, str]:
 
 
 async def test_a_sound_database_has_no_breach(root: asyncpg.Connection, books: Books) -> None:
+    assert await breaches(root) == {}
+
+
+async def test_texts_that_follow_each_other_are_sound(root: asyncpg.Connection, books: Books) -> None:
+    """One after the other, one closed in time, one that never began."""
+    await root.execute(REVISION.format(1, "'2026-01-01'", "NULL"))
+    await root.execute(REVISION.format(2, "'2026-07-01'", "NULL"))
+    await root.execute(REVISION.format(3, "'2026-08-01'", "'2026-12-31'"))
+    for number, last_day in ((1, "2026-06-30"), (1, "2026-08-01"), (2, "2026-07-31"), (3, "2026-07-15")):
+        await root.execute(
+            "INSERT INTO methodology_closures VALUES"
+            " (gen_random_uuid(), '440300', 'trip.metro', 'C', $1, $2, 'succession', now())",
+            str(number),
+            datetime.fromisoformat(last_day).date(),
+        )
     assert await breaches(root) == {}
 
 

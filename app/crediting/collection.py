@@ -1,0 +1,88 @@
+"""Collecting a credit that a methodology lets wait: what it claimed stays claimed, what is not collected lapses."""
+
+import datetime
+from typing import TYPE_CHECKING
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from accounts import repository as ledger
+from accounts.ids import epoch_ms, uuid7_batch
+from accounts.models import AssetKind, HolderStatus
+from app.crediting import repository
+from app.crediting.bookings import Bookings, add_credit
+from app.crediting.errors import Lapsed, NotCollectableYet, NotPending, WithoutConsent
+from app.crediting.explanation import methodology_of
+from app.crediting.models import Activity, Outcome
+from app.crediting.prepare import EPOCH, SECOND
+from app.crediting.service import write_credits
+from app.database import driver_of
+from dedup.periods import UTC_OFFSET_S, day_of
+from dedup.writes import Writes
+
+if TYPE_CHECKING:
+    from app.crediting.queries import Window
+    from app.crediting.rules import Rules
+    from methodologies import Methodology
+
+LOCAL = datetime.timezone(datetime.timedelta(seconds=UTC_OFFSET_S))
+
+
+def collection_window(methodology: "Methodology", activity: Activity) -> "Window | None":
+    """When a pending activity can be collected: whole local days, counted from the act's own."""
+    rule = methodology.text.collection
+    if rule is None or activity.outcome != Outcome.PENDING or activity.reversed_at is not None:
+        return None
+    day = day_of((activity.started_at - EPOCH) // SECOND) + datetime.timedelta(days=rule.after_days)
+    opens = datetime.datetime.combine(day, datetime.time(), LOCAL)
+    return opens, opens + datetime.timedelta(days=rule.within_days + 1)
+
+
+async def collect(session: AsyncSession, rules: "Rules", activity: Activity, now: datetime.datetime) -> None:
+    """Book a pending credit; raises `NotPending`, `NotCollectableYet`, `Lapsed` or `WithoutConsent`."""
+    methodology = await methodology_of(session, rules, activity.methodology_id)
+    window = collection_window(methodology, activity)
+    if window is None:
+        raise NotPending
+    if now < window[0]:
+        raise NotCollectableYet
+    if now >= window[1]:
+        raise Lapsed
+    driver = await driver_of(session)
+    await _lock_consenting(driver, rules, methodology, activity)
+    outcome = Outcome.CREDITED if activity.co2e_mg == activity.full_mg else Outcome.CAPPED
+    if not await repository.mark_collected(driver, activity.holder_id, activity.id, outcome):
+        raise NotPending
+    day = day_of((activity.started_at - EPOCH) // SECOND)
+    programme = rules.programme(activity.region, day)
+    reduction = (AssetKind.REDUCTION, activity.methodology_id, day.year, "")
+    points = (AssetKind.POINTS, 0, 0, programme.key)
+    # Known since the act was reported, though perhaps not to this process.
+    assets = await ledger.know_assets(driver, [reduction, points])
+    bookings = Bookings()
+    add_credit(
+        bookings,
+        *(activity.holder_id, activity.id),
+        (assets[reduction], activity.co2e_mg) if activity.co2e_mg else None,
+        (assets[points], activity.points) if activity.points else None,
+        programme.expires_on(now.astimezone(LOCAL).date()),
+        iter(uuid7_batch(epoch_ms(now), 2)).__next__,
+    )
+    writes = Writes()
+    write_credits(writes, bookings, now)
+    await writes.execute(driver)
+    session.expunge(activity)  # its row is written already
+    activity.outcome = outcome
+
+
+async def _lock_consenting(
+    driver: ledger.Driver, rules: "Rules", methodology: "Methodology", activity: Activity
+) -> None:
+    """A credit needs a consent that is live when it is booked, which is now."""
+    statuses = await ledger.lock_holders(driver, [activity.holder_id])
+    scene = rules.catalogue.scenes()[methodology.scene]
+    granted = await ledger.consented(
+        driver, [activity.holder_id], [activity.source_id], [scene.group], [activity.started_at]
+    )
+    wanted = {(1, False), (1, True)} if scene.movement else {(1, False)}
+    if statuses.get(activity.holder_id) != HolderStatus.ACTIVE or not wanted <= set(granted):
+        raise WithoutConsent

@@ -1,0 +1,9 @@
+import pytest
+from crediting.desk import Desk
+
+from app.wiring import Services
+
+
+@pytest.fixture
+def desk(service: Services) -> Desk:
+    return Desk(service)
