@@ -6,12 +6,14 @@ Asia/Shanghai, a fixed UTC+8 since the last summer time ended in September 1991 
 ``asia``); acts before 1992 are refused before they come here.
 """
 
-from datetime import date
+from datetime import date, timedelta, timezone
 from functools import lru_cache
 from typing import Final, Literal
 
 UTC_OFFSET_S: Final = 8 * 3600
 """Asia/Shanghai ahead of UTC, seconds."""
+LOCAL: Final = timezone(timedelta(seconds=UTC_OFFSET_S), "Asia/Shanghai")
+"""The zone of all local days."""
 DAY_S: Final = 86_400
 """Length of a local day, seconds."""
 MAX_TRIM_S: Final = 60

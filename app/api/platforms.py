@@ -272,10 +272,7 @@ async def read_activity(activity_id: ActivityId, principal: Reader, services: Se
     """A source sees its own, an operator those of its region, a holder its own."""
     async with services.database.reading() as session:
         activity = await queries.visible_activity(session, principal, _activity_id(activity_id))
-        methodology = await explanation.methodology_of(
-            session, services.preparer.rules, activity.methodology_id
-        )
-        window = collection.collection_window(methodology, activity)
+        window = await collection.window_of(session, services.preparer.rules, activity)
         return json_response(queries.view(activity, window).model_dump(mode="json"))
 
 

@@ -128,7 +128,7 @@ async def list_methodologies(
             demonstration_only=m.demonstration_only,
             formula=m.formula,
             content_hash=m.content_hash,
-            origin=services.catalogue.origin(m),
+            origin=catalogue.origin(m),
             text=orjson.loads(m.content),
         ).model_dump()
         for m in page

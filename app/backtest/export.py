@@ -21,7 +21,7 @@ from pydantic import BaseModel, ValidationError
 from accounts.ids import lowest_uuid7
 from app.backtest.errors import BacktestError
 from app.backtest.formula import REASONS
-from dedup.periods import UTC_OFFSET_S
+from dedup.periods import LOCAL
 from methodologies import Catalogue, Methodology, Refused, rebuild
 from methodologies.model import INPUT_UNITS
 from points.programmes import Programme, Programmes
@@ -35,7 +35,6 @@ ACTS_FILE = "acts.parquet"
 MANIFEST_FILE = "manifest.json"
 INPUTS = (*sorted(INPUT_UNITS), "count")
 EPOCH = dt.date(1970, 1, 1)
-LOCAL = dt.timezone(dt.timedelta(seconds=UTC_OFFSET_S))
 FORMAT = 1
 
 # A report may be ahead of the service's clock by minutes; a day is generous.

@@ -15,6 +15,7 @@ from typing import Any, Final
 import asyncpg
 
 from app.bench.world import HISTORY, Say, forget_history
+from dedup.periods import LOCAL
 
 Connect = Callable[[], AbstractAsyncContextManager[asyncpg.Connection]]
 MONTHS: Final = 12
@@ -92,7 +93,7 @@ def months_before(today: dt.date) -> list[Month]:
 
 async def write(connect: Connect, activities: int, holders: int, say: Say) -> int:
     """Replace what there is by so many activities of the same rules and assets; answers how many it became."""
-    today = dt.datetime.now(dt.timezone(dt.timedelta(hours=8))).date()
+    today = dt.datetime.now(LOCAL).date()
     months = months_before(today)
     a_day = activities // sum(month.days for month in months)
     async with connect() as driver:

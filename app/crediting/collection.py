@@ -14,27 +14,22 @@ from app.crediting.errors import Lapsed, NotCollectableYet, NotPending, WithoutC
 from app.crediting.explanation import methodology_of
 from app.crediting.models import Activity, Outcome
 from app.crediting.prepare import EPOCH, SECOND
+from app.crediting.queries import Window, collection_window
 from app.crediting.service import write_credits
 from app.database import driver_of
-from dedup.periods import UTC_OFFSET_S, day_of
+from dedup.periods import LOCAL, day_of
 from dedup.writes import Writes
 
 if TYPE_CHECKING:
-    from app.crediting.queries import Window
     from app.crediting.rules import Rules
     from methodologies import Methodology
 
-LOCAL = datetime.timezone(datetime.timedelta(seconds=UTC_OFFSET_S))
 
-
-def collection_window(methodology: "Methodology", activity: Activity) -> "Window | None":
-    """When a pending activity can be collected: whole local days, counted from the act's own."""
-    rule = methodology.text.collection
-    if rule is None or activity.outcome != Outcome.PENDING or activity.reversed_at is not None:
+async def window_of(session: AsyncSession, rules: "Rules", activity: Activity) -> Window | None:
+    """When an activity can be collected, if it waits for that."""
+    if activity.outcome != Outcome.PENDING:
         return None
-    day = day_of((activity.started_at - EPOCH) // SECOND) + datetime.timedelta(days=rule.after_days)
-    opens = datetime.datetime.combine(day, datetime.time(), LOCAL)
-    return opens, opens + datetime.timedelta(days=rule.within_days + 1)
+    return collection_window(await methodology_of(session, rules, activity.methodology_id), activity)
 
 
 async def collect(session: AsyncSession, rules: "Rules", activity: Activity, now: datetime.datetime) -> None:

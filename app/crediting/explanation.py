@@ -11,7 +11,7 @@ from app.auth.principal import NATION
 from app.crediting.decision import HOLDING
 from app.crediting.models import Activity, MethodologyVersion
 from app.crediting.prepare import EPOCH, SECOND
-from app.crediting.queries import ActivityView, view
+from app.crediting.queries import ActivityView, collection_window, view
 from app.crediting.rules import Rules
 from dedup.periods import day_of
 from methodologies import Methodology, Refused, rebuild
@@ -89,7 +89,7 @@ async def explain(session: AsyncSession, rules: Rules, activity: Activity) -> Ac
     last_day = rules.catalogue.period(methodology).last_day
     earned = activity.outcome in HOLDING
     return ActivityExplanation(
-        activity=view(activity),
+        activity=view(activity, collection_window(methodology, activity)),
         methodology=UsedMethodology(
             region=methodology.region,
             level=_level(methodology.region),

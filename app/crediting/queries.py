@@ -12,10 +12,13 @@ from accounts.ids import moment_ms, public_id
 from accounts.quantities import grams
 from app.auth import scopes
 from app.crediting.errors import ActivityNotFound
-from app.crediting.models import Activity
+from app.crediting.models import Activity, Outcome
+from app.crediting.prepare import EPOCH, SECOND
+from dedup.periods import LOCAL, day_of
 
 if TYPE_CHECKING:
     from app.auth.principal import Principal
+    from methodologies import Methodology
 
 OPERATOR_SCOPES = frozenset({scopes.OPERATOR_ACTIVITIES_READ, scopes.OPERATOR_ACTIVITIES_REVERSE})
 SOURCE_SCOPES = frozenset({scopes.ACTIVITIES_READ, scopes.ACTIVITIES_WRITE})
@@ -64,6 +67,16 @@ def _may_see(principal: "Principal", activity: Activity) -> bool:
 
 Window = tuple[datetime.datetime, datetime.datetime]
 """From when a pending credit can be collected, and when it lapses."""
+
+
+def collection_window(methodology: "Methodology", activity: Activity) -> Window | None:
+    """When a pending activity can be collected: whole local days, counted from the act's own."""
+    rule = methodology.text.collection
+    if rule is None or activity.outcome != Outcome.PENDING or activity.reversed_at is not None:
+        return None
+    day = day_of((activity.started_at - EPOCH) // SECOND) + datetime.timedelta(days=rule.after_days)
+    opens = datetime.datetime.combine(day, datetime.time(), LOCAL)
+    return opens, opens + datetime.timedelta(days=rule.within_days + 1)
 
 
 def view(activity: Activity, window: Window | None = None) -> ActivityView:

@@ -20,7 +20,7 @@ from app.crediting.models import Activity
 from app.crediting.prepare import EPOCH, SECOND
 from app.crediting.rules import cap_rules
 from app.database import driver_of
-from dedup.periods import UTC_OFFSET_S, day_of
+from dedup.periods import LOCAL, day_of
 from dedup.tokens import TOKEN_BYTES
 from dedup.writes import Writes
 from points import repository as lots
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
     from app.auth.principal import Principal
     from app.crediting.rules import Rules
-
-LOCAL = datetime.timezone(datetime.timedelta(seconds=UTC_OFFSET_S))
 
 
 async def reverse(

@@ -30,8 +30,9 @@ from app.versions.errors import (
     at,
 )
 from app.versions.models import Closure, Exclusion, Revision, State
-from app.versions.repository import DAY, LATEST, LOCAL, midnight
+from app.versions.repository import DAY, LATEST, midnight
 from app.versions.schemas import Gap, InForcePeriod, Timeline
+from dedup.periods import LOCAL
 from methodologies import Catalogue, Period, rebuild
 from methodologies.catalogue import gaps
 from methodologies.gathering import overlap

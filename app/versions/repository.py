@@ -14,14 +14,13 @@ from app.auth.principal import prefix
 from app.crediting.models import MethodologyVersion
 from app.crediting.rules import ExcludedDays
 from app.versions.models import Closure, Exclusion, Revision, State
+from dedup.periods import LOCAL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import asyncpg
 
-LOCAL = datetime.timezone(datetime.timedelta(hours=8))
-"""Asia/Shanghai, UTC+8 all year since 1991."""
 DAY = datetime.timedelta(days=1)
 LATEST = datetime.datetime(2300, 1, 1, tzinfo=datetime.UTC)
 

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     import asyncpg
 
 LAG = datetime.timedelta(minutes=3)
-"""Ids carry the moment of booking, and commit somewhat later: no transaction of the service lives so long."""
+"""Ids carry the moment of booking, and commit somewhat later: a batch takes well under a second. One that took longer
+than this would be left out of the comparison, which credits nothing."""
 PAGE = 5_000
 MOST = 50_000
 """Activities of one revision in one run; what is left waits for the next."""

@@ -186,6 +186,8 @@ async def test_over_http(county_intake: Intake, desk: Desk, city: City) -> None:
         told = (await http.post("/v1/activities", json=walk)).json()
         assert told["outcome"] == "pending", told
         seen = (await http.get(f"/v1/activities/{told['activity_id']}")).json()
+        told_why = (await http.get(f"/v1/activities/{told['activity_id']}/explanation")).json()["activity"]
+        assert told_why == seen
         opens, closes = (
             datetime.datetime.fromisoformat(seen[name]) for name in ("collect_from", "collect_until")
         )

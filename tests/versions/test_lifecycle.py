@@ -93,9 +93,9 @@ async def test_a_text_follows_a_packs_without_a_restart_at_two_instances(
         listed = (
             await http.get("/v1/methodologies", params={"region": "440300", "scene": "trip.metro"})
         ).json()
-        assert {(i["version"], i["in_force_to"]) for i in listed["items"]} == {
-            ("2021", (tomorrow - DAY).isoformat()),
-            ("2027", None),
+        assert {(i["version"], i["in_force_to"], i["origin"]) for i in listed["items"]} == {
+            ("2021", (tomorrow - DAY).isoformat(), "built-in"),
+            ("2027", None, "operator"),
         }
 
 
