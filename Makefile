@@ -27,7 +27,16 @@ run: $(VENV)/run.stamp ## set up, start the service and replay a made-up week of
 	@$(BIN)/tanpuhui serve --demo
 
 test: $(VENV)/dev.stamp ## run all tests on the embedded PostgreSQL and Redis
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q -n logical --maxprocesses 4 --dist loadfile
+
+$(VENV)/spark.stamp: $(VENV)/dev.stamp requirements/spark.txt
+	@echo "Adding PySpark, some 450 MB (once)"
+	@$(PIP) install --require-hashes -r requirements/spark.txt
+	@touch $@
+
+test-spark: $(VENV)/spark.stamp ## the backtest's tests with PySpark in local mode; needs Java 17 or newer
+	@java -version > /dev/null 2>&1 || { echo "test-spark needs a Java runtime, 17 or newer (java on the PATH)"; exit 1; }
+	@$(BIN)/python -m pytest -q tests/backtest
 
 lint: $(VENV)/dev.stamp ## ruff, strict types, import contract
 	@$(BIN)/ruff check .
@@ -53,5 +62,6 @@ verify: $(VENV)/run.stamp ## check every invariant over the database
 lock: ## compile the pinned requirements anew (needs uv)
 	@uv pip compile pyproject.toml requirements/build.in --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate -q --custom-compile-command "make lock" -o requirements/run.txt
 	@uv pip compile pyproject.toml requirements/build.in --extra dev -c requirements/run.txt --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate -q --custom-compile-command "make lock" -o requirements/dev.txt
+	@uv pip compile pyproject.toml requirements/build.in --extra dev --extra spark -c requirements/dev.txt --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate -q --custom-compile-command "make lock" -o requirements/spark.txt
 
-.PHONY: help setup run test lint bench bench-quick openapi methodologies verify lock
+.PHONY: help setup run test test-spark lint bench bench-quick openapi methodologies verify lock

@@ -41,6 +41,7 @@ class AccountKind(enum.IntEnum):
 
     ISSUANCE_SIDE = 1
     PROGRAMME = 2
+    PLATFORM_AGGREGATE = 3
     HOLDER_OPEN = 10
     HOLDER_POINTS = 20
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from sqlmodel import col, select
+from sqlmodel import col, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from accounts.ids import public_id
@@ -31,11 +31,14 @@ async def find_holder(session: AsyncSession, holder_id: UUID) -> tuple[Holder, B
 async def page_of_entries(
     session: AsyncSession, holder_id: UUID, before: UUID | None, limit: int
 ) -> Sequence[tuple[Entry, Asset]]:
-    """At most `limit` entries older than `before`, the newest first."""
+    """At most `limit` entries of the holder's accounts older than `before`, the newest first."""
     query = (
         select(Entry, Asset)
         .join(Asset, col(Asset.id) == col(Entry.asset_id))
-        .where(col(Entry.holder_id) == holder_id)
+        .where(
+            col(Entry.holder_id) == holder_id,
+            or_(col(Entry.debit).in_(HOLDER_SIDES), col(Entry.credit).in_(HOLDER_SIDES)),
+        )
         .order_by(col(Entry.id).desc())
         .limit(limit)
     )

@@ -64,6 +64,8 @@ async def lock_holders(driver: "asyncpg.Connection", holder_ids: Sequence[UUID])
 
 MOVEMENT = "movement"
 """Movement data is consented to on its own, beside the scene group."""
+AGGREGATION = "aggregation"
+"""That the source takes the reductions is consented to on its own, apart from the use of data."""
 
 
 async def consented(
@@ -72,20 +74,21 @@ async def consented(
     source_ids: Sequence[UUID],
     scene_groups: Sequence[str],
     at: Sequence[datetime],
-) -> list[tuple[int, bool]]:
+) -> list[tuple[int, str]]:
     """Live consents that are old enough for the asked (holder, source, scene group, moment).
 
-    Each as the place (from 1) of what was asked, and whether it is the consent to movement data, not to the group.
+    Each as the place (from 1) of what was asked, and the group that it is for: the one asked, movement, aggregation.
     Read after the holders' locks are held, which a withdrawal takes as well: what it commits first counts, whatever
     the clocks say.
     """
     rows = await driver.fetch(
         f"""
-        SELECT k.n, c.scene_group = '{MOVEMENT}'
+        SELECT k.n, c.scene_group
         FROM unnest($1::uuid[], $2::uuid[], $3::varchar[], $4::timestamptz[])
             WITH ORDINALITY AS k (holder, source, scene_group, at, n)
         JOIN consents c ON c.holder_id = k.holder AND c.source_id = k.source
-        WHERE c.scene_group IN (k.scene_group, '{MOVEMENT}') AND c.granted_at <= k.at AND c.withdrawn_at IS NULL
+        WHERE c.scene_group IN (k.scene_group, '{MOVEMENT}', '{AGGREGATION}')
+          AND c.granted_at <= k.at AND c.withdrawn_at IS NULL
         """,
         holder_ids,
         source_ids,
@@ -93,6 +96,31 @@ async def consented(
         at,
     )
     return [(row[0], row[1]) for row in rows]
+
+
+async def consented_then(
+    driver: "asyncpg.Connection",
+    activity_ids: Sequence[UUID],
+    holder_ids: Sequence[UUID],
+    source_ids: Sequence[UUID],
+    at: Sequence[datetime],
+) -> set[UUID]:
+    """Activities whose source was allowed to take the reduction when they were booked, whatever was withdrawn later."""
+    rows = await driver.fetch(
+        f"""
+        SELECT k.activity FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::timestamptz[], $5::timestamptz[])
+            AS k (activity, holder, source, at, booked)
+        JOIN consents c ON c.holder_id = k.holder AND c.source_id = k.source
+        WHERE c.scene_group = '{AGGREGATION}' AND c.granted_at <= k.at AND c.recorded_at <= k.booked
+          AND (c.withdrawn_at IS NULL OR c.withdrawn_at > k.booked)
+        """,
+        activity_ids,
+        holder_ids,
+        source_ids,
+        at,
+        [datetime.fromtimestamp(moment_ms(each) / 1000, UTC) for each in activity_ids],
+    )
+    return {row[0] for row in rows}
 
 
 EntryRow = tuple[UUID, UUID, UUID, int, int, int, int, int]
@@ -147,28 +175,79 @@ async def know_assets(driver: "asyncpg.Connection", wanted: Sequence[AssetKey]) 
         vintages,
         programmes,
     )
-    rows = await driver.fetch("SELECT id, kind, methodology_id, vintage, programme FROM assets")
-    return {(row[1], row[2], row[3], row[4]): row[0] for row in rows}
+    return await read_assets(driver)
 
 
-async def entries_of_activity(driver: "asyncpg.Connection", holder_id: UUID, activity_id: UUID) -> list[Row]:
-    """The entries that credited an activity: asset_id, debit, credit, amount, when, whether of points."""
+async def standing_of(
+    driver: "asyncpg.Connection", holder_ids: Sequence[UUID], first_activity: UUID
+) -> list[Row]:
+    """What entries leave standing of these holders' activities, from a first one on.
+
+    activity_id, asset_id, whether of points, the system's and the other account, the amount that moved from the one to
+    the other (0 where all was taken back), and when the first of it was credited.
+    """
     return list(
         await driver.fetch(
             """
-            SELECT e.asset_id, e.debit, e.credit, e.amount, e.booked_at, a.kind = 'points' AS points
+            SELECT e.activity_id, e.asset_id, a.kind = 'points' AS points, least(e.debit, e.credit) AS system,
+                greatest(e.debit, e.credit) AS account,
+                sum(CASE WHEN e.debit < e.credit THEN e.amount ELSE -e.amount END)::bigint AS amount,
+                min(e.booked_at) FILTER (WHERE e.kind = 1) AS credited_at
             FROM entries e JOIN assets a ON a.id = e.asset_id
-            WHERE e.holder_id = $1 AND e.activity_id = $2 AND e.kind = 1 AND e.id >= tanpuhui_uuid7_floor($3)
+            WHERE e.holder_id = ANY($1::uuid[]) AND e.id >= tanpuhui_uuid7_floor($2) AND e.activity_id >= $3
+            GROUP BY 1, 2, 3, 4, 5
+            """,
+            holder_ids,
+            _moment_of(first_activity),
+            first_activity,
+        )
+    )
+
+
+async def standing_of_activity(driver: "asyncpg.Connection", holder_id: UUID, activity_id: UUID) -> list[Row]:
+    """What entries leave standing of one activity, as `standing_of`."""
+    return list(
+        await driver.fetch(
+            """
+            SELECT e.asset_id, a.kind = 'points' AS points, least(e.debit, e.credit) AS system,
+                greatest(e.debit, e.credit) AS account,
+                sum(CASE WHEN e.debit < e.credit THEN e.amount ELSE -e.amount END)::bigint AS amount,
+                min(e.booked_at) FILTER (WHERE e.kind = 1) AS credited_at
+            FROM entries e JOIN assets a ON a.id = e.asset_id
+            WHERE e.holder_id = $1 AND e.id >= tanpuhui_uuid7_floor($2) AND e.activity_id = $3
+            GROUP BY 1, 2, 3, 4
             """,
             holder_id,
-            activity_id,
             _moment_of(activity_id),
+            activity_id,
         )
     )
 
 
 def _moment_of(value: UUID) -> datetime:
     return datetime.fromtimestamp(moment_ms(value) // 1000, UTC)
+
+
+async def page_of_holders(driver: "asyncpg.Connection", after: UUID, limit: int) -> list[UUID]:
+    """Holders in id order."""
+    rows = await driver.fetch(
+        "SELECT holder_id FROM balances WHERE holder_id > $1 ORDER BY holder_id LIMIT $2", after, limit
+    )
+    return [row[0] for row in rows]
+
+
+async def open_grams(driver: "asyncpg.Connection", holder_ids: Sequence[UUID]) -> dict[UUID, int]:
+    """Holder → open mg."""
+    rows = await driver.fetch(
+        "SELECT holder_id, open_mg FROM balances WHERE holder_id = ANY($1::uuid[])", holder_ids
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+async def read_assets(driver: "asyncpg.Connection") -> dict[AssetKey, int]:
+    """Ids of all assets."""
+    rows = await driver.fetch("SELECT id, kind, methodology_id, vintage, programme FROM assets")
+    return {(row[1], row[2], row[3], row[4]): row[0] for row in rows}
 
 
 async def lock_onboarding(driver: "asyncpg.Connection") -> None:

@@ -14,7 +14,20 @@ from starlette.responses import Response
 
 from accounts.errors import DomainError, Fault
 from app import metrics
-from app.api import audit, me, methodologies, oauth, operator, platforms, public, shadow
+from app.api import (
+    aggregation,
+    audit,
+    factors,
+    me,
+    methodologies,
+    oauth,
+    operator,
+    platforms,
+    public,
+    recalculations,
+    scene_days,
+    shadow,
+)
 from app.api.http import pointer
 from app.crediting.errors import StorageUnavailable
 from app.openapi import document
@@ -139,7 +152,21 @@ def create_app(services: "Services | None" = None) -> FastAPI:
         title="Tanpuhui 碳普惠", version="1", docs_url="/docs", redoc_url=None, redirect_slashes=False
     )
     app.state.services = services
-    for module in (oauth, platforms, operator, methodologies, shadow, audit, me, public):
+    routed = (
+        oauth,
+        platforms,
+        aggregation,
+        operator,
+        scene_days,
+        methodologies,
+        shadow,
+        recalculations,
+        audit,
+        me,
+        public,
+        factors,
+    )
+    for module in routed:
         app.include_router(module.router)
     app.add_exception_handler(DomainError, _on_domain_error)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)

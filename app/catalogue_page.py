@@ -22,16 +22,16 @@ Do not edit it. 本页由 `make methodologies` 生成，勿手改。
 
 A value is `quoted` 引自所列来源, `derived` 由引用值推得, `provisional` 暂定（来源可靠性低或互相矛盾）or \
 `example` 示例（只供演示）. A *points only* 仅积分 rule credits points and 0 g. *Issuable* 可签发 takes authority, \
-filing number and text in force. The grade of a document is how reliable what was read of it is: A official text \
-or a checked transcription, B press or journal, C a single secondary source. Amounts are g CO2e, rounded down to \
-whole mg.
+filing number and text in force, and a second operator's approval where it is used 还须使用地另一操作员批准. \
+The grade of a document is how reliable what was read of it is: A official text or a checked transcription, \
+B press or journal, C a single secondary source. Amounts are g CO2e, rounded down to whole mg.
 """
 _FLAGS = ("provisional", "points_only", "demonstration_only", "issuable")
 _FLAG_WORDS = {
     "provisional": "暂定 provisional",
     "points_only": "仅积分 points only",
     "demonstration_only": "仅演示 demonstration only",
-    "issuable": "可签发 issuable",
+    "issuable": "经批准可签发 issuable once approved",
 }
 
 
@@ -176,6 +176,12 @@ def _limits(text: model.Methodology) -> Iterator[str]:
         yield (
             f"- Collection 领取: {rule.after_days} days after the act, within {rule.within_days} days "
             f"({_plain(rule.source)})"
+        )
+    if text.aggregation is not None:
+        taken = text.aggregation
+        yield (
+            f"- Platform aggregation 平台归集: up to {_grams(taken.threshold_mg)} g of a person and platform "
+            f"a {taken.per}, with consent; the excess is the person's 经同意，超出部分归个人 ({_plain(taken.source)})"
         )
 
 

@@ -9,12 +9,14 @@ import sys
 import structlog
 import typer
 
+from app.commands.audit import audit
 from app.commands.backtest import backtest_command
 from app.commands.bench import bench_command
-from app.commands.clients import create_command
+from app.commands.clients import create_command, disable_command
 from app.commands.common import CommandError, errors
 from app.commands.methodologies import methodologies
 from app.commands.packs import packs_command
+from app.commands.recalculations import recalculations
 from app.commands.replays import demo_command, replay_command
 from app.commands.service import migrate_command, openapi_command, serve_command, verify_command
 from app.commands.show import show_command
@@ -43,8 +45,11 @@ app.command("openapi")(openapi_command)
 app.command("backtest")(backtest_command)
 app.command("bench")(bench_command)
 clients.command("create")(create_command)
+clients.command("disable")(disable_command)
 app.add_typer(clients, name="clients")
 app.add_typer(methodologies, name="methodologies")
+app.add_typer(recalculations, name="recalculations")
+app.add_typer(audit, name="audit")
 
 
 @clients.callback()

@@ -11,12 +11,14 @@ from app.api.platforms import ReversalRequest
 from app.auth.scopes import DESCRIPTIONS
 from app.crediting.schemas import ActivityReport
 from app.problems import Problem
+from app.recalculation.schemas import RecalculationApproval, RecalculationInput
 from app.versions.schemas import (
     ActivationInput,
     DraftInput,
-    ExclusionEndInput,
-    ExclusionInput,
+    PackRetirementInput,
     RetirementInput,
+    SceneDaysEndInput,
+    SceneDaysInput,
     StepInput,
     TextInput,
 )
@@ -30,9 +32,12 @@ NAMED = (
     TextInput,
     StepInput,
     ActivationInput,
+    PackRetirementInput,
     RetirementInput,
-    ExclusionInput,
-    ExclusionEndInput,
+    SceneDaysInput,
+    SceneDaysEndInput,
+    RecalculationInput,
+    RecalculationApproval,
     Problem,
 )
 DESCRIPTION = """\

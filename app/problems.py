@@ -63,6 +63,14 @@ CODES: dict[str, tuple[int, str, str]] = {
     "activity.not_reversible": (409, "只有已入账的行为可以冲正", "Only a credited activity can be reversed"),
     "activity.points_spent": (409, "该行为的积分已被使用", "The points of this activity are no longer there"),
     "methodology.not_found": (404, "方法学版本不存在或无权查看", "No such methodology version, or not yours"),
+    "methodology.exclusion_not_found": (404, "排除不存在或无权查看", "No such exclusion, or not yours"),
+    "methodology.adoption_not_found": (404, "采用不存在或无权查看", "No such adoption, or not yours"),
+    "methodology.leaves_gap": (
+        422,
+        "启用后将留下没有方法学的日期",
+        "The activation would leave days without a version",
+    ),
+    "factors.not_found": (404, "没有这张因子表", "No such table of factors"),
     "methodology.out_of_region": (403, "该地区不在权限范围内", "This region is not yours"),
     "methodology.version_exists": (
         409,
@@ -90,7 +98,11 @@ CODES: dict[str, tuple[int, str, str]] = {
         "What is approved does not change; a correction is a new version",
     ),
     "methodology.wrong_state": (409, "当前状态不允许这一步", "The step does not follow the state it is in"),
-    "methodology.approve_own": (403, "作者不得批准自己的文本", "An author may not approve their own text"),
+    "methodology.approve_own": (
+        403,
+        "须由另一操作员批准：不得批准自己所写或所提",
+        "Another operator has to approve it: nobody approves what they wrote or proposed",
+    ),
     "methodology.not_activatable": (
         409,
         "仅供演示的文本不可在生产环境生效",
@@ -115,6 +127,27 @@ CODES: dict[str, tuple[int, str, str]] = {
         409,
         "生效时刻之前另一文本仍在适用,施行首日须不早于生效时刻",
         "Another text counts until the moment of activation; begin on a day that starts after it",
+    ),
+    "recalculation.not_found": (404, "重算不存在或无权查看", "No such recalculation, or not yours"),
+    "recalculation.wrong_state": (
+        409,
+        "重算的当前状态不允许这一步",
+        "The step does not follow the state that the recalculation is in",
+    ),
+    "recalculation.not_past": (
+        409,
+        "该版本施行首日在未来,无可重算,请按一般程序生效",
+        "The version begins on a day to come: there is nothing to recalculate, activate it",
+    ),
+    "recalculation.already_requested": (
+        409,
+        "该版本已有未结束的重算",
+        "This version has a recalculation that is not over",
+    ),
+    "recalculation.preview_stale": (
+        409,
+        "预览之后施行中的版本已变,请撤销并重新申请",
+        "Other versions hold the days since the preview; cancel it and request it anew",
     ),
     "methodology.stale": (
         503,

@@ -11,7 +11,8 @@ import orjson
 
 from accounts.ids import public_id
 from app.crediting.decision import window_start
-from app.crediting.rules import CapRule, cap_rules
+from app.crediting.rules import CapRule, aggregation_key, aggregation_rule, cap_rules
+from app.versions.repository import COUNTING_CLOSURES
 from methodologies import Methodology, PackError, Refused, rebuild
 
 if TYPE_CHECKING:
@@ -19,9 +20,15 @@ if TYPE_CHECKING:
 
 EARNED = "outcome IN ('credited', 'capped') AND reversed_at IS NULL"
 HOLDS = "outcome IN ('credited', 'capped', 'pending') AND reversed_at IS NULL"
-HOLDER_OPEN, HOLDER_POINTS = 10, 20
+# What a recalculation left without credit keeps its claims.
+KEEPS = """
+    reversed_at IS NULL AND (outcome IN ('credited', 'capped', 'pending') OR outcome = 'rejected' AND EXISTS (
+        SELECT FROM recalculated_activities r
+        WHERE r.holder_id = activities.holder_id AND r.activity_id = activities.id))
+"""
+PLATFORM_AGGREGATE, HOLDER_OPEN, HOLDER_POINTS = 3, 10, 20
 PAGE = 5_000
-KEPT_TABLES = ("entries", "audit_records", "receipts", "methodology_closures")
+KEPT_TABLES = ("entries", "audit_records", "receipts", "methodology_closures", "recalculated_activities")
 """What is written once and never changed, partitions included."""
 
 # A query names the first row that breaks a rule; no row means that the rule holds.
@@ -46,24 +53,24 @@ QUERIES: dict[str, tuple[str, str]] = {
         """,
     ),
     "claims_of_credits": (
-        "An activity that is credited, or waits to be collected, holds all its claims",
+        "An activity that is credited or pending, or that a recalculation left without credit, holds all its claims",
         f"""
         SELECT a.id FROM (
             SELECT id, encode(substring(claim_tokens FROM 16 * n + 1 FOR 16), 'hex')::uuid AS token
             FROM activities, generate_series(0, octet_length(claim_tokens) / 16 - 1) AS n
-            WHERE {HOLDS}) a
+            WHERE {KEEPS}) a
         LEFT JOIN whole_claims w ON w.token = a.token AND w.activity_id = a.id
         LEFT JOIN interval_claims i ON i.token = a.token AND i.activity_id = a.id
         WHERE w.token IS NULL AND i.token IS NULL ORDER BY a.id LIMIT 1
         """,
     ),
     "claims_without_credit": (
-        "Every claim belongs to an activity that is credited or pending, is not reversed and knows of it",
+        "Every claim belongs to an activity that is credited, pending or recalculated, not reversed, and knows of it",
         f"""
         SELECT c.activity_id FROM (
             SELECT token, activity_id FROM whole_claims UNION ALL
             SELECT token, activity_id FROM interval_claims) c
-        LEFT JOIN (SELECT id, claim_tokens FROM activities WHERE {HOLDS}) a ON a.id = c.activity_id
+        LEFT JOIN (SELECT id, claim_tokens FROM activities WHERE {KEEPS}) a ON a.id = c.activity_id
         WHERE a.id IS NULL OR position(uuid_send(c.token) IN a.claim_tokens) = 0 ORDER BY 1 LIMIT 1
         """,
     ),
@@ -108,12 +115,77 @@ QUERIES: dict[str, tuple[str, str]] = {
         ORDER BY 1 LIMIT 1
         """,
     ),
+    "assets_of_activities": (
+        "The grams that stand of an activity are of the text that it is computed by",
+        """
+        SELECT e.activity_id FROM (
+            SELECT activity_id, asset_id FROM entries GROUP BY activity_id, asset_id
+            HAVING sum(CASE WHEN debit < credit THEN amount ELSE -amount END) <> 0) e
+        JOIN assets s ON s.id = e.asset_id AND s.kind = 'reduction'
+        JOIN activities a ON a.id = e.activity_id
+        WHERE s.methodology_id <> a.methodology_id ORDER BY 1 LIMIT 1
+        """,
+    ),
+    "recalculated": (
+        "What a recalculation last made of an activity is what it is, and each begins with what the one before left",
+        """
+        SELECT r.activity_id FROM (
+            SELECT holder_id, activity_id, after_methodology_id, after_outcome, after_reason, after_mg, after_full_mg,
+                after_points, after_aggregated_mg, before_methodology_id, before_mg, before_full_mg, before_points,
+                lag(after_methodology_id) OVER w AS left_methodology_id, lag(after_mg) OVER w AS left_mg,
+                before_aggregated_mg,
+                lag(after_full_mg) OVER w AS left_full_mg, lag(after_points) OVER w AS left_points,
+                lag(after_aggregated_mg) OVER w AS left_aggregated_mg,
+                row_number() OVER (PARTITION BY holder_id, activity_id ORDER BY at DESC, recalculation_id DESC) AS back
+            FROM recalculated_activities
+            WINDOW w AS (PARTITION BY holder_id, activity_id ORDER BY at, recalculation_id)) r
+        LEFT JOIN activities a ON a.holder_id = r.holder_id AND a.id = r.activity_id
+        WHERE a.id IS NULL
+           OR r.left_methodology_id IS NOT NULL
+              AND (r.left_methodology_id, r.left_mg, r.left_full_mg, r.left_points, r.left_aggregated_mg)
+                  IS DISTINCT FROM (r.before_methodology_id, r.before_mg, r.before_full_mg, r.before_points,
+                                    r.before_aggregated_mg)
+           OR r.back = 1 AND ((r.after_methodology_id, r.after_mg, r.after_full_mg, r.after_points, r.after_reason,
+                                  r.after_aggregated_mg)
+                  IS DISTINCT FROM (a.methodology_id, a.co2e_mg, a.full_mg, a.points, a.reason, a.aggregated_mg)
+              OR r.after_outcome <> a.outcome
+                 AND NOT (r.after_outcome = 'pending' AND a.outcome IN ('credited', 'capped')))
+        ORDER BY 1 LIMIT 1
+        """,
+    ),
+    "recalculations": (
+        "A recalculation that is over changed as many activities as it says, and the sums it says",
+        """
+        SELECT c.id FROM recalculations c
+        LEFT JOIN (SELECT recalculation_id, count(*) AS number, sum(before_mg) AS before_mg, sum(after_mg) AS after_mg,
+                sum(before_points) AS before_points, sum(after_points) AS after_points
+            FROM recalculated_activities GROUP BY 1) r ON r.recalculation_id = c.id
+        WHERE coalesce(r.number, 0) <> (c.totals #>> '{total,activities}')::bigint
+           OR coalesce(r.before_mg, 0) <> (c.totals #>> '{total,before_mg}')::bigint
+           OR coalesce(r.after_mg, 0) <> (c.totals #>> '{total,after_mg}')::bigint
+           OR coalesce(r.before_points, 0) <> (c.totals #>> '{total,before_points}')::bigint
+           OR coalesce(r.after_points, 0) <> (c.totals #>> '{total,after_points}')::bigint
+        ORDER BY 1 LIMIT 1
+        """,
+    ),
+    "aggregated": (
+        "What platforms have aggregated is what the activities say, and nothing is left of a reversed one",
+        f"""
+        SELECT coalesce(a.id, e.activity_id) FROM (
+            SELECT id, aggregated_mg FROM activities WHERE aggregated_mg > 0 AND {EARNED}) a
+        FULL JOIN (
+            SELECT activity_id, sum(CASE WHEN credit = {PLATFORM_AGGREGATE} THEN amount ELSE -amount END) AS mg
+            FROM entries WHERE {PLATFORM_AGGREGATE} IN (debit, credit) GROUP BY activity_id) e ON e.activity_id = a.id
+        WHERE coalesce(e.mg, 0) <> coalesce(a.aggregated_mg, 0) ORDER BY 1 LIMIT 1
+        """,
+    ),
     "assets_mixed": (
         "Reductions move between reduction accounts, points between points accounts",
         f"""
         SELECT e.activity_id FROM entries e LEFT JOIN assets a ON a.id = e.asset_id
         WHERE a.id IS NULL
-           OR (a.kind = 'reduction' AND NOT (least(debit, credit) = 1 AND greatest(debit, credit) = {HOLDER_OPEN}))
+           OR (a.kind = 'reduction' AND NOT (least(debit, credit) = 1
+               AND greatest(debit, credit) IN ({PLATFORM_AGGREGATE}, {HOLDER_OPEN})))
            OR (a.kind = 'points' AND NOT (least(debit, credit) = 2 AND greatest(debit, credit) = {HOLDER_POINTS}))
         ORDER BY 1 LIMIT 1
         """,
@@ -137,12 +209,12 @@ QUERIES: dict[str, tuple[str, str]] = {
     ),
     "methodologies_overlap": (
         "No two active versions of one region and scene are in force on one day",
-        """
+        f"""
         WITH held AS (
             SELECT r.id, r.region, r.scene, r.first_day,
                 coalesce(least(r.last_day, min(c.last_day)), 'infinity'::date) AS last_day
             FROM methodology_revisions r
-            LEFT JOIN methodology_closures c
+            LEFT JOIN ({COUNTING_CLOSURES}) c
                 ON c.region = r.region AND c.code = r.code AND c.version = r.version
             WHERE r.activates_at IS NOT NULL GROUP BY r.id)
         SELECT later.id FROM held later JOIN held earlier
@@ -152,7 +224,13 @@ QUERIES: dict[str, tuple[str, str]] = {
         """,
     ),
 }
-PREFIXES = {"balances": "hld", "lots": "hld", "negative": "hld", "methodologies_overlap": "mrv"}
+PREFIXES = {
+    "balances": "hld",
+    "lots": "hld",
+    "negative": "hld",
+    "methodologies_overlap": "mrv",
+    "recalculations": "mrc",
+}
 
 
 @dataclass(frozen=True)
@@ -201,22 +279,25 @@ async def _recompute(driver: "asyncpg.Connection") -> str | None:
             return f"methodology {row[0]}"
     texts = await _texts(driver)
     cursor = driver.cursor(
-        "SELECT id, methodology_id, inputs::text, evidence, full_mg, co2e_mg, outcome FROM activities ORDER BY id",
+        """
+        SELECT id, methodology_id, inputs::text, evidence, full_mg, co2e_mg + aggregated_mg, outcome
+        FROM activities ORDER BY id
+        """,
         prefetch=PAGE,
     )
-    async for activity_id, methodology_id, inputs, evidence, full_mg, co2e_mg, outcome in cursor:
+    async for activity_id, methodology_id, inputs, evidence, full_mg, credited_mg, outcome in cursor:
         text = texts.get(methodology_id)
         try:
             computed = 0 if text is None else text.share(text.quantify(orjson.loads(inputs)), evidence)
         except Refused:
             computed = 0
-        right = text is not None and co2e_mg <= full_mg
+        right = text is not None and credited_mg <= full_mg
         if outcome in ("credited", "capped"):
-            right = right and computed == full_mg and (outcome == "capped") == (co2e_mg < full_mg)
+            right = right and computed == full_mg and (outcome == "capped") == (credited_mg < full_mg)
         elif outcome == "pending":
             right = right and computed == full_mg
         else:
-            right = right and co2e_mg == 0 and full_mg in (0, computed)
+            right = right and credited_mg == 0 and full_mg in (0, computed)
         if not right:
             return public_id("act", activity_id)
     return None
@@ -224,18 +305,20 @@ async def _recompute(driver: "asyncpg.Connection") -> str | None:
 
 async def _recount_caps(driver: "asyncpg.Connection") -> str | None:
     """Merge two streams, both by holder: the stored windows, and those that activities add up to."""
-    caps = {key: cap_rules(text) for key, text in (await _texts(driver)).items()}
-    capped = [key for key, rules in caps.items() if rules]
+    texts = await _texts(driver)
+    limits = {key: (cap_rules(text), aggregation_rule(text)) for key, text in texts.items()}
+    limited = [key for key, rules in limits.items() if any(rules)]
     stored = driver.cursor(
         "SELECT holder_id, rule, window_start, used FROM cap_usage WHERE used <> 0 ORDER BY holder_id",
         prefetch=PAGE,
     )
     acts = driver.cursor(
         f"""
-        SELECT holder_id, methodology_id, extract(epoch FROM started_at)::bigint, co2e_mg FROM activities
+        SELECT holder_id, methodology_id, extract(epoch FROM started_at)::bigint, co2e_mg, aggregated_mg, source_id
+        FROM activities
         WHERE {HOLDS} AND methodology_id = ANY($1::int[]) ORDER BY holder_id
         """,
-        capped,
+        limited,
         prefetch=PAGE,
     )
     windows = _by_holder(stored)
@@ -249,7 +332,7 @@ async def _recount_caps(driver: "asyncpg.Connection") -> str | None:
             used = {(row[1], row[2]): row[3] for row in left[1]}
             left = await anext(windows, None)
         if right is not None and right[0] == holder:
-            wanted = _count(right[1], caps)
+            wanted = _count(right[1], limits)
             right = await anext(counts, None)
         if used != wanted:
             return public_id("hld", holder)
@@ -257,13 +340,17 @@ async def _recount_caps(driver: "asyncpg.Connection") -> str | None:
 
 
 def _count(
-    rows: "list[asyncpg.Record]", caps: dict[int, tuple[CapRule, ...]]
+    rows: "list[asyncpg.Record]", limits: dict[int, tuple[tuple[CapRule, ...], CapRule | None]]
 ) -> dict[tuple[str, datetime.date], int]:
     counted: dict[tuple[str, datetime.date], int] = {}
-    for _, methodology_id, started_s, co2e_mg in rows:
-        for cap in caps[methodology_id]:
+    for _, methodology_id, started_s, co2e_mg, aggregated_mg, source_id in rows:
+        caps, aggregation = limits[methodology_id]
+        for cap in caps:
             key = (cap.key, window_start(cap.per, started_s))
-            counted[key] = counted.get(key, 0) + (1 if cap.counted else co2e_mg)
+            counted[key] = counted.get(key, 0) + (1 if cap.counted else co2e_mg + aggregated_mg)
+        if aggregated_mg and aggregation is not None:
+            key = (aggregation_key(aggregation, source_id), window_start(aggregation.per, started_s))
+            counted[key] = counted.get(key, 0) + aggregated_mg
     return {key: amount for key, amount in counted.items() if amount}
 
 

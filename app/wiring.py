@@ -63,13 +63,17 @@ class Services:
     limiter: RateLimiter
     resident_limiter: RateLimiter
     catalogue: Catalogue
-    """The packs'; with what operators activated beside them, it is `preparer.rules.catalogue`."""
+    """The packs'; with what operators decided, it is `rules_now().catalogue`."""
     preparer: Preparer
     intake: Intake
     hasher: IdentityHasher
     token_maker: TokenMaker
     person_keys: PersonKeys
     live: LiveMethodologies
+
+    def rules_now(self) -> Rules:
+        """The rules that count at this moment, as far as this process knows; what credits asks the preparer."""
+        return self.preparer.known_at(self.intake.clock())
 
 
 @asynccontextmanager
@@ -104,7 +108,8 @@ async def services(
             ids = await know_methodologies(
                 driver,
                 [
-                    (m.region, m.scene, m.code, m.version, m.content_hash, m.content, m.issuable)
+                    # Issuable is what was approved here: `LiveMethodologies` tells of it.
+                    (m.region, m.scene, m.code, m.version, m.content_hash, m.content, False)
                     for m in catalogue.methodologies
                 ],
                 now,

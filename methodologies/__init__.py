@@ -5,7 +5,7 @@
 `rebuild(content)` restores one from what a credit stored.
 """
 
-from methodologies.catalogue import Catalogue, load_catalogue
+from methodologies.catalogue import Adoption, Catalogue, load_catalogue
 from methodologies.engine import Methodology, Period, rebuild
 from methodologies.errors import FormulaError, PackError, Refused
 from methodologies.explanation import Explanation
@@ -14,6 +14,7 @@ from methodologies.plugins import Plugin, RefusedPlugin, installed_plugins, unpa
 from methodologies.rules import RuleFunction
 
 __all__ = [
+    "Adoption",
     "Cap",
     "Catalogue",
     "Claim",

@@ -5,13 +5,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import NamedTuple
 
 from methodologies import gathering, model, pack
 from methodologies.engine import Methodology, Period
 from methodologies.gathering import NATION, Gathered, last_day, overlap
 from methodologies.plugins import Plugin, RefusedPlugin, refusal
 
-BUILT_IN = Path(__file__).parent / "packs"
+BUILT_IN = pack.BUILT_IN
 BUILT_IN_ORIGIN = "built-in"
 OPERATOR_ORIGIN = "operator"
 
@@ -23,6 +24,15 @@ Ends = Mapping[tuple[str, str, str], dt.date]
 """(region, code, version) → the last day in force that was decided after the text."""
 
 
+class Adoption(NamedTuple):
+    """Days on which a region and those below it take the nation's rule of a scene; a pack's adoption has no ends."""
+
+    region: str
+    scene: str
+    first_day: dt.date = dt.date.min
+    last_day: dt.date | None = None
+
+
 class Catalogue:
     """The methodologies of some folders of packs, selected by region, scene and day."""
 
@@ -31,13 +41,13 @@ class Catalogue:
         methodologies: Iterable[Methodology],
         scenes: Mapping[str, model.Scene],
         regions: Mapping[str, model.Title],
-        adopted: frozenset[tuple[str, str]],
+        adopted: Iterable[Adoption],
         placeholders: Iterable[model.Placeholder] = (),
         ends: Ends = MappingProxyType({}),
         origins: Mapping[str, str] = MappingProxyType({}),
         refused: Iterable[RefusedPlugin] = (),
     ) -> None:
-        """Hold what `load_catalogue` read; `adopted` are (region, scene) pairs that take the national one.
+        """Hold what `load_catalogue` read; `adopted` says where the nation's rules count.
 
         `origins` tells content hash → origin of what is not built in, `refused` the plugins left out.
         """
@@ -45,7 +55,10 @@ class Catalogue:
         self.placeholders: tuple[model.Placeholder, ...] = tuple(placeholders)
         self._scenes = MappingProxyType(dict(scenes))
         self._regions = MappingProxyType(dict(regions))
-        self._adopted = adopted
+        self.adopted: tuple[Adoption, ...] = tuple(adopted)
+        self._adoptions: dict[tuple[str, str], list[Adoption]] = defaultdict(list)
+        for adoption in self.adopted:
+            self._adoptions[adoption.region, adoption.scene].append(adoption)
         self._ends = ends
         self._origins = MappingProxyType(dict(origins))
         self.refused: tuple[RefusedPlugin, ...] = tuple(refused)
@@ -59,7 +72,7 @@ class Catalogue:
         """Return the methodology that counts on `day` (in Asia/Shanghai), or `None`.
 
         A district falls to its city, a city to its province, and to the nation where the district, city
-        or province has adopted that scene.
+        or province has adopted that scene for the day.
         """
         key = (region, scene, day)
         try:
@@ -73,7 +86,7 @@ class Catalogue:
         return found
 
     def _find(self, region: str, scene: str, day: dt.date) -> Methodology | None:
-        for place in self.chain(region, scene):
+        for place in self.chain(region, scene, day):
             for each in self._by_place.get((place, scene), ()):
                 if day in self.period(each):
                     return each
@@ -94,14 +107,16 @@ class Catalogue:
             sorted(self._by_place.get((region, scene), ()), key=lambda each: each.in_force.first_day)
         )
 
-    def with_versions(self, versions: Iterable[Methodology], ends: Ends) -> "Catalogue":
-        """Return a catalogue with an operator's versions beside these, and with periods that end early.
+    def with_versions(
+        self, versions: Iterable[Methodology], ends: Ends, adopted: Iterable[Adoption]
+    ) -> "Catalogue":
+        """Return a catalogue with operators' versions and adoptions beside these, and with periods that end early.
 
         The operator's word counts: a version of these whose days meet an operator's, or that has the same name,
         is left out. So is an operator's version of a scene that nobody names, as of a package that is gone.
         """
         added = tuple(each for each in versions if each.scene in self._scenes)
-        bare = Catalogue((), self._scenes, self._regions, self._adopted, ends=ends)
+        bare = Catalogue((), self._scenes, self._regions, self.adopted, ends=ends)
         taken = {(each.region, each.code, each.version) for each in added}
         places: dict[tuple[str, str], list[Period]] = defaultdict(list)
         for each in added:
@@ -115,16 +130,25 @@ class Catalogue:
         texts = (*kept, *added)
         origins = {**self._origins, **{each.content_hash: OPERATOR_ORIGIN for each in added}}
         return Catalogue(
-            texts, self._scenes, self._regions, self._adopted, self.placeholders, ends, origins, self.refused
+            texts,
+            self._scenes,
+            self._regions,
+            (*self.adopted, *adopted),
+            self.placeholders,
+            ends,
+            origins,
+            self.refused,
         )
 
-    def chain(self, region: str, scene: str) -> tuple[str, ...]:
-        """Return the regions asked in turn for a scene: `440305`, `440300`, `440000`, perhaps `100000`."""
-        if region == NATION:
-            return (NATION,)
-        own = tuple(dict.fromkeys((region, f"{region[:4]}00", f"{region[:2]}0000")))
-        own = tuple(place for place in own if place != NATION)
-        return (*own, NATION) if any((place, scene) in self._adopted for place in own) else own
+    def chain(self, region: str, scene: str, day: dt.date) -> tuple[str, ...]:
+        """Return the regions asked in turn on a day: `440305`, `440300`, `440000`, and `100000` where adopted."""
+        own = upward(region)
+        adopted = any(day in Period(*each[2:]) for each in self.adoptions(region, scene))
+        return (*own, NATION) if adopted else own
+
+    def adoptions(self, region: str, scene: str) -> list[Adoption]:
+        """Return the adoptions that count in a region: its own, and those of the regions above it."""
+        return [each for place in upward(region) for each in self._adoptions.get((place, scene), ())]
 
     def scenes(self) -> Mapping[str, model.Scene]:
         """Return every known scene: its title, group, and whether it is movement."""
@@ -141,6 +165,14 @@ class Catalogue:
     def origin(self, methodology: Methodology) -> str:
         """Return where a methodology comes from: `built-in`, `operator`, or a distribution with its version."""
         return self._origins.get(methodology.content_hash, BUILT_IN_ORIGIN)
+
+
+def upward(region: str) -> tuple[str, ...]:
+    """Return a region and those above it, but for the nation: `440305`, `440300`, `440000`; the nation alone."""
+    if region == NATION:
+        return (NATION,)
+    places = dict.fromkeys((region, f"{region[:4]}00", f"{region[:2]}0000"))
+    return tuple(place for place in places if place != NATION)
 
 
 def gaps(periods: Iterable[Period]) -> list[Period]:
@@ -182,7 +214,7 @@ def load_catalogue(*folders: Path, demonstration: bool = False, plugins: Iterabl
         [each.built for each in gathered.found if demonstration or not each.built.demonstration_only],
         gathered.scenes,
         gathered.regions,
-        gathered.adopted,
+        [Adoption(*each) for each in sorted(gathered.adopted)],
         gathered.placeholders,
         origins={each.built.content_hash: each.origin for each in gathered.found},
         refused=refused,

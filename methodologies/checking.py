@@ -4,6 +4,7 @@ The data is what the canonical content of a methodology is: one version, one reg
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from pydantic import ValidationError
@@ -14,6 +15,7 @@ from methodologies.errors import Findings, FormulaError, MisplacedError, PackErr
 from methodologies.expression import parse
 from methodologies.factor_tables import SharedTables, resolved
 from methodologies.messages import Problem
+from methodologies.pack import BUILT_IN, read_scenes
 from methodologies.proving import prove
 from methodologies.reading import plan
 from methodologies.rules import NO_RULES, Rules
@@ -69,8 +71,26 @@ def _examined(
     built: Methodology | None = None
     if compiled is not None and not findings.errors:
         built = Methodology.made_of(text, compiled)
+        _check_movement(text, findings)
         prove(built, findings)
     return [_problem(error) for error in findings.errors], built
+
+
+@lru_cache(maxsize=1)
+def _movements() -> frozenset[str]:
+    """Return the scenes of movement that the built-in packs know."""
+    return frozenset(name for name, scene in read_scenes(BUILT_IN).items() if scene.movement)
+
+
+def _check_movement(text: model.Methodology, findings: Findings) -> None:
+    """A person makes one trip at a time: what credits a trip claims the body where its period is known."""
+    claimed = {(claim.rule, claim.of, claim.period) for claim in text.claims}
+    if text.scene in _movements() and ("body", "person", "act") not in claimed:
+        message = FormulaError(
+            "出行须认领 body（of: person，period: act），否则一次出行会按两种方式入账",
+            "a trip must claim body (of: person, period: act), or it counts in two modes",
+        )
+        findings.add("/claims", message)
 
 
 def _problem(error: MisplacedError) -> Problem:

@@ -73,6 +73,19 @@ def unexpected(error: BaseException, place: Path | str) -> PackError:
     return PackError(place, "", f"意外错误：{what}", f"unexpected {what}")
 
 
+_REFUSALS = {
+    "missing_input": ("缺少 {field}", "{field} is missing"),
+    "input_out_of_range": ("{field} 不是整数或超出 min 至 max", "{field} is no whole number from min to max"),
+    "unknown_kind": ("kind 不在 kinds 之中", "the kind is none of kinds"),
+    "no_table_value": ("表 {field} 没有对应的取值", "the table {field} has no value for it"),
+    "rule_failed": ("Python 规则没有给出可用的结果", "the Python rule gave no usable answer"),
+    "negative_reduction": ("减排量为负", "the reduction is below zero"),
+    "implausible_speed": ("速度超出合理范围", "it is faster than plausibility allows"),
+    "implausible_duration": ("时长超出合理范围", "its duration is outside plausibility"),
+    "implausible_distance": ("距离超出合理范围", "its distance is outside plausibility"),
+}
+
+
 class Refused(Exception):
     """An act is not credited by a methodology.
 
@@ -89,3 +102,9 @@ class Refused(Exception):
 
     def __str__(self) -> str:
         return f"{self.code}: {self.field}"
+
+    @property
+    def sentences(self) -> tuple[str, str]:
+        """What the code means, in Chinese and English, for whoever writes the text."""
+        zh, en = _REFUSALS[self.code]
+        return zh.format(field=self.field), en.format(field=self.field)

@@ -114,6 +114,7 @@ def _resolve(table: Any, number: int, shared: SharedTables | None) -> Any:
             f"没有名为 {table['shared']} 的共享表", f"there is no shared table {table['shared']!r}"
         )
         raise MisplacedError(f"{place}/shared", message)
+    _check_alike(table, found, place)
     rows = list(found.rows)
     for taken in _TAKEN:
         if taken in table:
@@ -128,6 +129,18 @@ def _resolve(table: Any, number: int, shared: SharedTables | None) -> Any:
     ]
     title = found.title.model_dump()
     return {"title": title, "unit": found.unit, "keys": list(found.keys), **own, "rows": sourced}
+
+
+def _check_alike(table: Mapping[str, Any], shared: SharedTable, place: str) -> None:
+    """Refuse another unit or other keys than the shared table has: its values would mean something else."""
+    for name, wanted in (("unit", shared.unit), ("keys", list(shared.keys))):
+        if table.get(name, wanted) != wanted:
+            shown = wanted if isinstance(wanted, str) else ", ".join(wanted)
+            message = FormulaError(
+                f"共享表 {shared.name} 的 {name} 是 {shown}，不得另写",
+                f"{name} of the shared table {shared.name} is {shown} and stands nowhere else",
+            )
+            raise MisplacedError(f"{place}/{name}", message)
 
 
 def _only(rows: list[model.Row], table: SharedTable, taken: str, wanted: Any, place: str) -> list[model.Row]:

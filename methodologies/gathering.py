@@ -17,11 +17,12 @@ NATION = "100000"
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A methodology, the file that it stands in, and where its pack comes from."""
+    """A methodology, the file and the place in it where it stands, and where its pack comes from."""
 
     built: Methodology
     file: Path
     origin: str
+    pointer: pack.Pointer
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ def with_folder(before: Gathered, folder: Path, origin: str, rules: Rules = NO_R
                     f"未知场景 {scene_name}",
                     f"unknown scene {scene_name}",
                 )
-        found += [Found(each, file, origin) for file, built in files.items() for each in built]
+        found += [Found(each, file, origin, at) for file, placed in files.items() for each, at in placed]
         for position, placeholder in enumerate(pack.read_placeholders(described, path)):
             if placeholder.scene not in scenes:
                 raise PackError(
@@ -100,23 +101,26 @@ def check(gathered: Gathered) -> None:
     for found in gathered.found:
         each, path = found.built, found.file
         if each.scene not in gathered.scenes:
-            raise PackError(path, "", f"未知场景 {each.scene}", f"unknown scene {each.scene}")
+            raise PackError(
+                path, found.pointer("/scene"), f"未知场景 {each.scene}", f"unknown scene {each.scene}"
+            )
         identity = (each.region, each.code, each.version)
         if identity in seen:
             raise PackError(
                 path,
-                "",
+                found.pointer("/version"),
                 f"重复：{identity}，见 {seen[identity]}",
                 f"region, code and version stand twice: {identity}, first in {seen[identity]}",
             )
         seen[identity] = path
         for other in places[each.region, each.scene]:
             if overlap(each.in_force, other.built.in_force):
+                day = max(each.in_force.first_day, other.built.in_force.first_day)
                 raise PackError(
                     path,
-                    "",
-                    f"施行期重叠：{each!r} 与 {other.file} 的 {other.built!r}",
-                    f"in-force periods overlap: {each!r} and {other.built!r} of {other.file}",
+                    found.pointer("/in_force"),
+                    f"施行期自 {day} 起重叠：{each!r} 与 {other.file} 的 {other.built!r}",
+                    f"in-force periods overlap from {day} on: {each!r} and {other.built!r} of {other.file}",
                 )
         places[each.region, each.scene].append(found)
 
@@ -136,7 +140,7 @@ def _check_foreign(found: Found, scenes: Mapping[str, model.Scene]) -> None:
     if found.built.region == NATION:
         raise PackError(
             found.file,
-            "/region",
+            found.pointer("/region"),
             "外来方法学包不得代表全国",
             "a pack from outside may not speak for the nation: others adopt what it says",
         )
@@ -146,7 +150,7 @@ def _check_foreign(found: Found, scenes: Mapping[str, model.Scene]) -> None:
     ):
         raise PackError(
             found.file,
-            "",
+            found.pointer("/claims"),
             f"{found.built!r}：出行须认领 body（person，act，required），否则一次出行会按两种方式入账",
             f"{found.built!r} must claim body (person, act, required), or one trip counts in two modes",
         )

@@ -45,6 +45,44 @@ _SENTENCES: Mapping[str, tuple[str, str]] = {
 }
 
 
+# By what the start of a pattern takes; a person who edits a text reads no patterns.
+_PATTERNS: tuple[tuple[str, tuple[str, str]], ...] = (
+    (
+        "^[0-9]{1,12}",
+        (
+            '须为加引号的非负十进制数，如 "0.104"（不带符号、逗号与指数）',
+            'must be a decimal number of 0 or more in quotes, such as "0.104", without sign, comma or exponent',
+        ),
+    ),
+    ("^[1-9][0-9]{5}", ("须为加引号的六位行政区划代码", "must be a region code of six digits in quotes")),
+    ("^[a-z][a-z0-9_]*\\.", ("须为场景名，如 trip.metro", "must be the name of a scene, such as trip.metro")),
+    (
+        "^[a-z][a-z0-9_]{0,39}$",
+        ("须为小写字母开头的名称", "must be a name of lower-case letters, digits and _"),
+    ),
+    ("^(distance_m|", ("须为已知的输入名，如 distance_m", "must be a known input, such as distance_m")),
+    (
+        "^(person|",
+        (
+            "须为 person、issuer、order_no、bill_no、asset_id，用 + 相连",
+            "must join person, issuer, order_no, bill_no, asset_id with +",
+        ),
+    ),
+    (
+        "^[A-Za-z0-9][A-Za-z0-9._-]",
+        ("须为字母、数字、. _ - 组成的代码", "must be a code of letters, digits, . _ and -"),
+    ),
+    (
+        "^[0-9A-Za-z][0-9A-Za-z.-]",
+        (
+            "须为字母、数字、. - 组成的版本号，至多 20 个字符",
+            "must be a version of letters, digits, . and -, at most 20",
+        ),
+    ),
+    ("^[a-z_][a-z0-9_]*(", ("须为 module:function", "must be module:function")),
+)
+
+
 def problems(error: ValidationError) -> Iterator[Problem]:
     """Yield every problem that a validation found, in its order."""
     for each in error.errors(include_url=False, include_input=False):
@@ -54,8 +92,24 @@ def problems(error: ValidationError) -> Iterator[Problem]:
         if isinstance(cause, TextError):
             yield Problem(pointer + cause.at, cause.message_zh, cause.message_en)
             continue
-        zh, en = _SENTENCES.get(each["type"], ("不合规：" + each["msg"], each["msg"]))
-        yield Problem(pointer, _filled(zh, context), _filled(en, context))
+        zh, en = _sentences(each["type"], context) or ("不合规：" + each["msg"], each["msg"])
+        yield Problem(pointer, _filled(zh, _in_chinese(context)), _filled(en, context))
+
+
+def _sentences(kind: str, context: Mapping[str, Any]) -> tuple[str, str] | None:
+    if kind == "string_pattern_mismatch":
+        for start, sentences in _PATTERNS:
+            if str(context.get("pattern", "")).startswith(start):
+                return sentences
+    return _SENTENCES.get(kind)
+
+
+def _in_chinese(context: Mapping[str, Any]) -> dict[str, Any]:
+    """Pydantic joins what is expected by an English word."""
+    return {
+        name: value.replace(" or ", " 或 ") if name == "expected" else value
+        for name, value in context.items()
+    }
 
 
 def escaped(part: object) -> str:

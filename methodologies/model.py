@@ -33,6 +33,7 @@ from methodologies.table_model import Covers, Ladder, Range, Row, Table
 
 __all__ = [
     "INPUT_UNITS",
+    "Aggregation",
     "Cap",
     "Claim",
     "Code",
@@ -217,6 +218,17 @@ class Collection(Model):
     source: Words
 
 
+class Aggregation(Model):
+    """With the person's consent the reporting platform takes the reduction, in exchange for benefits.
+
+    It takes up to `threshold_mg` mg CO2e of one person in a period (in Asia/Shanghai); the excess is the person's.
+    """
+
+    threshold_mg: Annotated[int, Field(gt=0, le=10**15)]
+    per: Literal["day", "month", "year"]
+    source: Words
+
+
 class Example(Model):
     """A worked example: what the source or its arithmetic says an act is worth, in g CO2e.
 
@@ -263,6 +275,7 @@ class Methodology(Model):
     report_within_days: Annotated[int, Field(ge=1, le=3660)] | None = None
     self_report: SelfReport | None = None
     collection: Collection | None = None
+    aggregation: Aggregation | None = None
     claims: Annotated[tuple[Claim, ...], Field(strict=False, min_length=1, max_length=10)]
     examples: Annotated[tuple[Example, ...], Field(strict=False, min_length=1)]
     notes: Title | None = None
@@ -282,45 +295,90 @@ class Methodology(Model):
             raise TextError(
                 "示例值只能用于 demonstration_only 的方法学",
                 "a value marked example is for demonstration_only methodologies",
+                "/demonstration_only",
             )
         if "provisional" in found and not self.provisional:
             raise TextError(
-                "含暂定值的方法学须标 provisional", "a provisional value makes the methodology provisional"
+                "含暂定值的方法学须标 provisional",
+                "a provisional value makes the methodology provisional",
+                "/provisional",
             )
         if self.issuable:
             self._may_be_issued()
+        if self.aggregation is not None:
+            self._may_be_aggregated()
         if not any(claim.required for claim in self.claims):
             raise TextError(
                 "至少一项认领须为必需，否则同一行为可能重复计入",
                 "one claim at least must be required, or an act could be credited twice",
+                "/claims",
             )
         if (self.formula is None) == (self.rule is None):
             raise TextError("须在 formula 与 rule 中取其一", "give either a formula or a rule", "/formula")
-        for names in (
-            [
-                *(each.name for each in self.inputs),
-                *(each.name for each in self.parameters),
-                *(each.name for each in self.tables),
-                *(each.name for each in self.steps),
-            ],
-            [each.id for each in self.caps],
-            [each.rule for each in self.claims],
-        ):
-            if len(set(names)) != len(names):
-                raise TextError(f"名称重复：{sorted(names)}", f"a name is used twice: {sorted(names)}")
+        self._names_stand_once()
         return self
 
+    def _may_be_aggregated(self) -> None:
+        if self.collection is not None:
+            raise TextError(
+                "aggregation 不能与 collection 并存：平台归集的部分无人领取",
+                "aggregation excludes collection: nobody would collect what the platform takes",
+                "/aggregation",
+            )
+        if self.points_only:
+            raise TextError(
+                "points_only 没有减排量可归集",
+                "a points_only rule has no reduction to aggregate",
+                "/aggregation",
+            )
+
+    def _names_stand_once(self) -> None:
+        """A name means one thing in the formula; a cap and a claim are known by theirs."""
+        for named in (
+            {
+                "inputs": [each.name for each in self.inputs],
+                "parameters": [each.name for each in self.parameters],
+                "tables": [each.name for each in self.tables],
+                "steps": [each.name for each in self.steps],
+            },
+            {"caps": [each.id for each in self.caps]},
+            {"claims": [each.rule for each in self.claims]},
+        ):
+            seen: set[str] = set()
+            for where, names in named.items():
+                for number, name in enumerate(names):
+                    if name in seen:
+                        raise TextError(
+                            f"名称重复：{name}", f"the name {name} is used twice", f"/{where}/{number}"
+                        )
+                    seen.add(name)
+
     def _may_be_issued(self) -> None:
-        if not (self.authority and self.filing_no and self.document.url):
-            raise TextError(
-                "issuable 需要 authority、filing_no 与现行文本的 url",
-                "issuable needs authority, filing_no and the url of the text in force",
-            )
-        if self.provisional or self.points_only or self.demonstration_only or self.status != "in_force":
-            raise TextError(
-                "issuable 不能与 provisional、points_only、demonstration_only 或非现行文本并存",
-                "issuable excludes provisional, points_only, demonstration_only and texts not in force",
-            )
+        needed = {
+            "/authority": self.authority,
+            "/filing_no": self.filing_no,
+            "/document/url": self.document.url,
+        }
+        for place, given in needed.items():
+            if not given:
+                raise TextError(
+                    "issuable 需要 authority、filing_no 与现行文本的 url",
+                    "issuable needs authority, filing_no and the url of the text in force",
+                    place,
+                )
+        excluded = {
+            "/provisional": self.provisional,
+            "/points_only": self.points_only,
+            "/demonstration_only": self.demonstration_only,
+            "/status": self.status != "in_force",
+        }
+        for place, found in excluded.items():
+            if found:
+                raise TextError(
+                    "issuable 不能与 provisional、points_only、demonstration_only 或非现行文本并存",
+                    "issuable excludes provisional, points_only, demonstration_only and texts not in force",
+                    place,
+                )
 
 
 class Placeholder(Model):

@@ -21,6 +21,7 @@ from methodologies.proving import prove
 from methodologies.rules import NO_RULES, Rules
 from methodologies.yaml_files import read_yaml
 
+BUILT_IN = Path(__file__).parent / "packs"
 PACK_FILE = "pack.yaml"
 SCENES_FILE = "scenes.yaml"
 PLACEHOLDERS_FILE = "placeholders.yaml"
@@ -30,7 +31,9 @@ NO_METHODOLOGIES = frozenset({PACK_FILE, PLACEHOLDERS_FILE})
 _REGION = re.compile(r"[1-9][0-9]{5}", re.ASCII)
 
 _Validated = TypeVar("_Validated", bound=BaseModel)
-_Pointer = Callable[[str], str]
+Pointer = Callable[[str], str]
+"""Where a key of one version stands in its file, as a JSON pointer."""
+Placed = tuple[Methodology, Pointer]
 
 
 def read_scenes(folder: Path) -> dict[str, model.Scene]:
@@ -48,13 +51,13 @@ def read_packs(
 ) -> Iterator[tuple[model.Pack, Path, list[Methodology]]]:
     """Yield each pack below `folder` with its path and its compiled methodologies, as `read_pack_files` does."""
     for pack, path, files in read_pack_files(folder, rules=rules, shared=shared):
-        yield pack, path, [each for built in files.values() for each in built]
+        yield pack, path, [each for placed in files.values() for each, _ in placed]
 
 
 def read_pack_files(
     folder: Path, *, rules: Rules = NO_RULES, shared: SharedTables | None = None
-) -> Iterator[tuple[model.Pack, Path, dict[Path, list[Methodology]]]]:
-    """Yield each pack below `folder` with its path and, file by file, its compiled methodologies.
+) -> Iterator[tuple[model.Pack, Path, dict[Path, list[Placed]]]]:
+    """Yield each pack below `folder` with its path and, file by file, its compiled methodologies and their places.
 
     `rules` are the Python rules that come with the packs, `shared` the tables that they may name: where not
     given, those of this package, and those in a folder `factors` beside the packs. Raises `PackError` for the
@@ -71,12 +74,10 @@ def read_pack_files(
         yield pack, path, {file: _read_file(file, codes, rules, shared) for file in files}
 
 
-def _read_file(
-    file: Path, allowed: list[str], rules: Rules, shared: SharedTables | None
-) -> list[Methodology]:
+def _read_file(file: Path, allowed: list[str], rules: Rules, shared: SharedTables | None) -> list[Placed]:
     """Return what one file describes, and name the file whatever goes wrong."""
     try:
-        return list(read_methodologies(file, allowed, rules=rules, shared=shared))
+        return list(_read_placed(file, allowed, rules, shared))
     except PackError:
         raise
     except Exception as error:
@@ -103,6 +104,12 @@ def read_methodologies(
     path: Path, allowed: list[str], *, rules: Rules = NO_RULES, shared: SharedTables | None = None
 ) -> Iterator[Methodology]:
     """Yield every version in every region that one file describes."""
+    return (each for each, _ in _read_placed(path, allowed, rules, shared))
+
+
+def _read_placed(
+    path: Path, allowed: list[str], rules: Rules, shared: SharedTables | None
+) -> Iterator[Placed]:
     for data, pointer in _versions(read_yaml(path), path):
         for region in _regions(data, path, pointer, allowed):
             try:
@@ -111,10 +118,10 @@ def read_methodologies(
                 prove(built, Findings())
             except MisplacedError as error:
                 raise PackError(path, pointer(error.pointer), error.message_zh, error.message_en) from None
-            yield built
+            yield built, pointer
 
 
-def _versions(data: dict[str, Any], path: Path) -> Iterator[tuple[dict[str, Any], _Pointer]]:
+def _versions(data: dict[str, Any], path: Path) -> Iterator[tuple[dict[str, Any], Pointer]]:
     """Yield each version laid over the common keys, with a function that finds where a key stands."""
     if "versions" not in data:
         yield data, str
@@ -132,7 +139,7 @@ def _versions(data: dict[str, Any], path: Path) -> Iterator[tuple[dict[str, Any]
         yield {**common, **own}, pointer
 
 
-def _regions(data: dict[str, Any], path: Path, pointer: _Pointer, allowed: list[str]) -> list[str]:
+def _regions(data: dict[str, Any], path: Path, pointer: Pointer, allowed: list[str]) -> list[str]:
     """Take `region` or `regions` out of a text and return the regions that it serves."""
     regions = data["regions"] if "regions" in data else [data.get("region")]
     place = pointer("/regions" if "regions" in data else "/region")
@@ -146,7 +153,7 @@ def _regions(data: dict[str, Any], path: Path, pointer: _Pointer, allowed: list[
     return list(regions)
 
 
-def _for_region(data: dict[str, Any], region: str, path: Path, pointer: _Pointer) -> dict[str, Any]:
+def _for_region(data: dict[str, Any], region: str, path: Path, pointer: Pointer) -> dict[str, Any]:
     """Return the text for one region, each value by region chosen for it."""
 
     def choose(value: Any, place: str) -> Any:
@@ -166,7 +173,7 @@ def _for_region(data: dict[str, Any], region: str, path: Path, pointer: _Pointer
     return own | {"region": region}
 
 
-def _validate(kind: type[_Validated], data: Any, path: Path, pointer: _Pointer) -> _Validated:
+def _validate(kind: type[_Validated], data: Any, path: Path, pointer: Pointer) -> _Validated:
     try:
         return kind.model_validate(data)
     except ValidationError as error:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from types import MappingProxyType
 
 from methodologies import codegen, model, rules, tables, units
 from methodologies.errors import Findings, FormulaError
@@ -10,6 +11,8 @@ from methodologies.evaluation import Ladder
 from methodologies.expression import Lookup, Node, Steps, names, parse, walk
 from methodologies.tables import Table
 from methodologies.units import Dimensions, Unit
+
+NO_VALUES: Mapping[str, Fraction] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -183,7 +186,8 @@ def _compile(
             findings.add("/plausibility", error)
     read, constants = _lookups(text, known)
     lines += read
-    term = None if tree is None else _term(text, tree, _scope(text, known), known.ladders, findings)
+    scope = scope_of(text, known.units, known.tables)
+    term = None if tree is None else _term(text, tree, scope, known.ladders, findings)
     if findings.errors:
         return None
     if term is not None:
@@ -208,17 +212,26 @@ def _compile(
     )
 
 
-def _scope(text: model.Methodology, known: _Known) -> dict[str, codegen.Term]:
-    """Return the term of every name and table."""
+def scope_of(
+    text: model.Methodology,
+    known: Mapping[str, Unit],
+    read: Mapping[str, Table],
+    chosen: Mapping[str, Fraction] = NO_VALUES,
+) -> dict[str, codegen.Term]:
+    """Return the term of every name and table; a table that has a `chosen` value stands for that alone."""
     scope = {
-        item.name: codegen.variable(f"i{number}", known.units[item.name].scale, item.min, item.max)
+        item.name: codegen.variable(f"i{number}", known[item.name].scale, item.min, item.max)
         for number, item in enumerate(text.inputs)
     }
     for parameter in text.parameters:
-        value = Fraction(parameter.value) * known.units[parameter.name].scale
+        value = Fraction(parameter.value) * known[parameter.name].scale
         scope[parameter.name] = codegen.constant(value)
-    for name, table in known.tables.items():
-        scope[name] = codegen.looked_up(f"r_{name}", table.integers()[0], table.bounds())
+    for name, table in read.items():
+        scope[name] = (
+            codegen.constant(chosen[name])
+            if name in chosen
+            else codegen.looked_up(f"r_{name}", table.integers()[0], table.bounds())
+        )
     return scope
 
 

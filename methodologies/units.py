@@ -38,6 +38,7 @@ Dimension: TypeAlias = tuple[tuple[str, int], ...]
 _DEFINITIONS = (
     "kilo- = 1000 = k-",
     "mega- = 1000000 = M-",
+    "giga- = 1000000000 = G-",
     "milli- = 1/1000 = m-",
     "meter = [length] = m",
     # a passenger-kilometre and a vehicle-kilometre are kilometres: whose they are, the source text says
@@ -48,6 +49,8 @@ _DEFINITIONS = (
     "hour = 3600 * second = h",
     "gram = [mass] = g",
     "tonne = 1000000 * gram = t",
+    # of the United States: 2,000 pounds of 453.59237 g
+    "short_ton = 90718474/100 * gram",
     "watt_hour = [energy] = Wh",
     "joule = 1/3600 * watt_hour = J",
     "liter = 1/1000 * meter * meter * meter = l = L",
@@ -80,7 +83,9 @@ CO2E: Dimension = (("[co2e]", 1),)
 NONE: Dimension = ()
 
 # What pint is given is bounded first: names, * and /, brackets, and a count such as the 100 of 100 km.
-_UNIT_TEXT = re.compile(r"(?!.*\*\*)(?!.*[0-9]{6})(?!.*\b[0-9]+[A-Za-z])[A-Za-z0-9 */()]{1,40}", re.ASCII)
+_UNIT_TEXT = re.compile(r"(?!.*\*\*)(?!.*[0-9]{6})(?!.*\b[0-9]+[A-Za-z])[A-Za-z0-9_ */()]{1,40}", re.ASCII)
+# 100 km below a stroke without brackets would divide by 100 and multiply by the kilometre.
+_BARE_COUNT = re.compile(r"([^()/]*)/ *([0-9]+) *([A-Za-z]+)", re.ASCII)
 
 
 class Unit(NamedTuple):
@@ -118,6 +123,12 @@ def read_unit(text: str) -> Unit:
 
     Raises `FormulaError` for text that is no unit the registry knows.
     """
+    if bare := _BARE_COUNT.fullmatch(text):
+        above, count, below = (part.strip() for part in bare.groups())
+        wanted = f"{above}/({count} {below})"
+        raise FormulaError(
+            f"“{text[:40]}”有歧义，请写作 {wanted}", f"{text[:40]!r} is ambiguous: write {wanted}"
+        )
     if not _UNIT_TEXT.fullmatch(text):
         raise FormulaError(f"“{text[:40]}”不是单位", f"{text[:40]!r} is not a unit")
     try:

@@ -7,6 +7,7 @@ import app.api.models
 import app.auth.models
 import app.crediting.models
 import app.jobs.models
+import app.recalculation.models
 import app.versions.models
 import app.versions.shadow_models
 import dedup.models
@@ -18,6 +19,7 @@ MODULES = (
     app.auth.models,
     app.crediting.models,
     app.jobs.models,
+    app.recalculation.models,
     app.versions.models,
     app.versions.shadow_models,
     dedup.models,

@@ -36,6 +36,40 @@ def add_to_lots(
     )
 
 
+def take_from_lots(
+    writes: "Writes",
+    holder_ids: Sequence[UUID],
+    asset_ids: Sequence[int],
+    expires_on: Sequence[date],
+    amounts: Sequence[int],
+) -> None:
+    """Take points out of the lots that they were earned into, one row for each; a CHECK is the backstop."""
+    writes.add(
+        """
+        UPDATE lots l SET earned = l.earned - t.amount, remaining = l.remaining - t.amount
+        FROM unnest($1::uuid[], $2::int[], $3::date[], $4::bigint[]) AS t (holder, asset, expires, amount)
+        WHERE l.holder_id = t.holder AND l.asset_id = t.asset AND l.expires_on = t.expires
+        """,
+        holder_ids,
+        asset_ids,
+        expires_on,
+        amounts,
+    )
+
+
+async def lots_of(
+    driver: "asyncpg.Connection", holder_ids: Sequence[UUID]
+) -> dict[UUID, dict[tuple[int, date], int]]:
+    """Holder → (asset, expiry date) → what is left."""
+    found: dict[UUID, dict[tuple[int, date], int]] = {}
+    for holder, asset, expires_on, remaining in await driver.fetch(
+        "SELECT holder_id, asset_id, expires_on, remaining FROM lots WHERE holder_id = ANY($1::uuid[])",
+        holder_ids,
+    ):
+        found.setdefault(holder, {})[asset, expires_on] = remaining
+    return found
+
+
 async def take_back(
     driver: "asyncpg.Connection", holder_id: UUID, asset_id: int, expires_on: date, amount: int
 ) -> bool:

@@ -86,6 +86,24 @@ async def onboard_holders(
         ]
         await asyncio.to_thread(onboarding.compute_person_keys, strangers, services.person_keys)
         await onboarding.onboard(driver, newcomers, lambda region: _may_write(principal, region), now)
+        if newcomers and not _is_platform(principal):
+            # A platform's consents carry its own receipts; an operator records them for others.
+            taken = [n for n in newcomers if n.error is None]
+            await audit.append(
+                session,
+                principal,
+                now,
+                "holders.onboarded",
+                ("holders", "batch"),
+                region=principal.region,
+                address=address_of(request),
+                after={
+                    "holders": len(newcomers),
+                    "created": sum(1 for n in taken if n.created),
+                    "refused": len(newcomers) - len(taken),
+                    "consents": sum(len(n.consents) for n in taken),
+                },
+            )
         return {"items": [_answer(newcomer, principal) for newcomer in newcomers]}
 
     return await idempotency.write(request, principal, services, raw, act)
@@ -174,13 +192,27 @@ async def withdraw_consents(
         raise RequestError("request.invalid", Fault("/source_id", "not an organisation's id"))
 
     async def act(session: AsyncSession) -> Any:
-        holder = await _holder(session, principal, holder_id)
+        holder, region = await _holder_and_region(session, principal, holder_id)
         driver = await driver_of(session)
         await repository.lock_holders(driver, [holder])
         now = services.intake.clock()
-        return {
-            "withdrawn": await repository.withdraw_consents(driver, holder, source, body.scene_group, now)
-        }
+        withdrawn = await repository.withdraw_consents(driver, holder, source, body.scene_group, now)
+        if withdrawn:
+            await audit.append(
+                session,
+                principal,
+                now,
+                "holder.consents_withdrawn",
+                ("holder", public_id("hld", holder)),
+                region=region,
+                address=address_of(request),
+                after={
+                    "source_id": body.source_id,
+                    "scene_group": body.scene_group,
+                    "withdrawn": withdrawn,
+                },
+            )
+        return {"withdrawn": withdrawn}
 
     return await idempotency.write(request, principal, services, raw, act)
 

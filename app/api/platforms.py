@@ -92,6 +92,7 @@ def outcome_of(event_id: str | None, result: "Result | DomainError") -> dict[str
         "reason": result.reason,
         "activity_id": None if result.activity_id is None else public_id("act", result.activity_id),
         "co2e_g": grams(result.co2e_mg),
+        "aggregated_g": grams(result.aggregated_mg),
         "points": result.points,
         "winner_id": None if result.winner_id is None else public_id("act", result.winner_id),
         "reversed_at": result.reversed_at,
@@ -107,6 +108,7 @@ def _rejected(event_id: str | None, reason: str, faults: Sequence[Fault]) -> dic
         "reason": reason,
         "activity_id": None,
         "co2e_g": "0",
+        "aggregated_g": "0",
         "points": 0,
         "winner_id": None,
         "reversed_at": None,
@@ -118,8 +120,9 @@ def _rejected(event_id: str | None, reason: str, faults: Sequence[Fault]) -> dic
 def _count(result: "Result | DomainError") -> None:
     if isinstance(result, Result) and not result.replayed:
         metrics.OUTCOMES.labels(result.outcome, result.reason or "").inc()
-        if result.co2e_mg and result.outcome is not Outcome.PENDING:
-            metrics.CO2E_MG.inc(result.co2e_mg)
+        credited_mg = result.co2e_mg + result.aggregated_mg
+        if credited_mg and result.outcome is not Outcome.PENDING:
+            metrics.CO2E_MG.inc(credited_mg)
 
 
 @router.post(
@@ -272,7 +275,7 @@ async def read_activity(activity_id: ActivityId, principal: Reader, services: Se
     """A source sees its own, an operator those of its region, a holder its own."""
     async with services.database.reading() as session:
         activity = await queries.visible_activity(session, principal, _activity_id(activity_id))
-        window = await collection.window_of(session, services.preparer.rules, activity)
+        window = await collection.window_of(session, services.rules_now(), activity)
         return json_response(queries.view(activity, window).model_dump(mode="json"))
 
 
@@ -286,7 +289,7 @@ async def explain_activity(activity_id: ActivityId, principal: Reader, services:
     """Formula, every parameter with its source, every step, rounding, caps and points."""
     async with services.database.reading() as session:
         activity = await queries.visible_activity(session, principal, _activity_id(activity_id))
-        told = await explanation.explain(session, services.preparer.rules, activity)
+        told = await explanation.explain(session, services.rules_now(), activity)
         return json_response(told.model_dump(mode="json"))
 
 
@@ -321,7 +324,7 @@ async def reverse_activity(
         activity = await queries.visible_activity(session, principal, _activity_id(activity_id))
         await reversal.reverse(
             session,
-            services.preparer.rules,
+            services.rules_now(),
             activity,
             principal,
             body.reason,
@@ -357,7 +360,7 @@ async def collect_activity(
 
     async def act(session: Any) -> Any:
         activity = await queries.visible_activity(session, principal, _activity_id(activity_id))
-        await collection.collect(session, services.preparer.rules, activity, services.intake.clock())
+        await collection.collect(session, services.rules_now(), activity, services.intake.clock())
         metrics.CO2E_MG.inc(activity.co2e_mg)
         return queries.view(activity).model_dump(mode="json")
 

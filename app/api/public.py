@@ -14,6 +14,7 @@ from accounts.errors import Fault
 from app.api.access import ServicesDep
 from app.api.http import json_response, operation
 from app.problems import RequestError
+from methodologies.catalogue import OPERATOR_ORIGIN
 
 router = APIRouter()
 
@@ -30,7 +31,7 @@ class MethodologySummary(BaseModel):
     in_force_to: str | None
     status: str
     provisional: bool
-    issuable: bool
+    issuable: bool = Field(description="The text says so, and a second operator approved it here")
     points_only: bool
     demonstration_only: bool
     formula: str
@@ -96,7 +97,7 @@ async def list_methodologies(
     scene: Annotated[str | None, Query(max_length=60)] = None,
 ) -> Response:
     """What counts where, and whether it may be issued."""
-    catalogue = services.preparer.rules.catalogue
+    catalogue = services.rules_now().catalogue
     found = sorted(
         (
             m
@@ -123,7 +124,7 @@ async def list_methodologies(
             in_force_to=last_day.isoformat() if (last_day := catalogue.period(m).last_day) else None,
             status=m.text.status,
             provisional=m.provisional,
-            issuable=m.issuable,
+            issuable=m.issuable and catalogue.origin(m) == OPERATOR_ORIGIN,
             points_only=m.points_only,
             demonstration_only=m.demonstration_only,
             formula=m.formula,

@@ -9,8 +9,9 @@ from pydantic import BaseModel, Field
 from accounts.ids import public_id
 from accounts.quantities import grams
 from app.api.access import ServicesDep
+from app.api.deciding import Reader, RevisionId
 from app.api.http import json_response, operation
-from app.api.methodologies import Reader, RevisionId, revision_of
+from app.api.methodologies import revision_of
 from app.auth import scopes
 from app.versions import errors
 from app.versions.shadow import shadow_days

@@ -11,7 +11,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from accounts.ids import public_id, uuid7
-from app.auth import repository
+from app.auth import audit, repository
 from app.auth.models import Client, Organisation, OrganisationKind
 from app.auth.scopes import ALLOWED
 from app.problems import RequestError
@@ -47,7 +47,7 @@ async def create_client(
     scopes: tuple[str, ...] | None,
     now: datetime.datetime,
 ) -> NewClient:
-    """Register a client of an organisation, which is made where it is new.
+    """Register a client of an organisation, which is made where it is new, and write it to the audit trail.
 
     Raises `ValueError` where a scope is not one that this kind may hold.
     """
@@ -72,7 +72,44 @@ async def create_client(
         )
     )
     await session.flush()
+    await audit.append_local(
+        session,
+        now,
+        "client.created",
+        ("client", client_id),
+        region=organisation.region,
+        after={
+            "organisation_id": public_id("org", organisation.id),
+            "name": name,
+            "kind": kind.value,
+            "scopes": list(chosen),
+        },
+    )
     return NewClient(client_id, secret, public_id("org", organisation.id), tuple(chosen))
+
+
+async def disable_client(
+    session: "AsyncSession", client_id: str, reason: str, now: datetime.datetime
+) -> Organisation:
+    """Stop a client for good, and write it to the audit trail; `ValueError` where there is none that is enabled."""
+    found = await repository.find_client(session, client_id)
+    if found is None:
+        raise ValueError("no such client, or it is disabled already")
+    client, organisation = found
+    client.disabled_at = now
+    session.add(client)
+    await session.flush()
+    await audit.append_local(
+        session,
+        now,
+        "client.disabled",
+        ("client", client_id),
+        region=organisation.region,
+        reason=reason,
+        before={"disabled_at": None},
+        after={"disabled_at": now},
+    )
+    return organisation
 
 
 async def authenticate(database: "Database", client_id: str, secret: str) -> tuple[Client, Organisation]:

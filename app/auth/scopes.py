@@ -26,8 +26,8 @@ DESCRIPTIONS = {
     OPERATOR_ACTIVITIES_READ: "Read activities of the region and their explanations",
     OPERATOR_ACTIVITIES_REVERSE: "Reverse activities of the region",
     METHODOLOGIES_READ: "Read methodology versions of the region, whatever their state",
-    METHODOLOGIES_WRITE: "Draft methodologies of the region and submit them",
-    METHODOLOGIES_APPROVE: "Approve, activate and retire methodologies of the region, exclude scenes",
+    METHODOLOGIES_WRITE: "Draft methodologies of the region and submit them, propose exclusions and adoptions",
+    METHODOLOGIES_APPROVE: "Approve, activate and retire methodologies of the region, approve exclusions and adoptions",
     AUDIT_READ: "Read the audit trail of the region",
     ME_READ: "Read one's own account, entries and explanations",
 }

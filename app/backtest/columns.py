@@ -5,7 +5,7 @@ no exact integer division (`//` floors a double), so the engines bring their own
 """
 
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import reduce
@@ -14,6 +14,7 @@ import ibis
 import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 
+from app.backtest.acts import EVIDENCE
 from app.backtest.errors import EngineRefused
 from app.backtest.formula import MAX_64, MAX_128, REASONS, Plan, Read, plan_of
 from app.backtest.whole import Compared, Inverted, Joined, Test, Whole
@@ -44,31 +45,25 @@ def _divide_wide(over, under):  # type: ignore[no-untyped-def]  # noqa: ANN001, 
 
 @dataclass(frozen=True, slots=True)
 class Amount:
-    """What a formula says of an act: the number of its refusal (0 for none), and mg CO2e."""
+    """What a text says of an act: the number of its refusal (0 for none), and mg CO2e.
+
+    `full_mg` is what the report's evidence earns of the amount computed; caps come after.
+    """
 
     refusal: ir.IntegerValue
+    quantified_mg: ir.IntegerValue
     full_mg: ir.IntegerValue
 
 
-def quantified(table: ir.Table, methodology: Methodology, engine: str) -> Amount:
+def quantified(table: ir.Table, methodology: Methodology, engine: str, kinds: Sequence[str] = ()) -> Amount:
     """Return refusal and mg of each row under a methodology; raises `EngineRefused`."""
-    return amount_of(table, plan_of(methodology, engine))
+    return amount_of(table, plan_of(methodology, engine, kinds))
 
 
 def amount_of(table: ir.Table, plan: Plan) -> Amount:
     """Return refusal and mg of each row under a plan."""
     inputs = {item.name: _clamped(table[item.name], item) for item in plan.inputs}
-    refusals: list[tuple[ir.BooleanValue, str]] = []
-    for item in plan.inputs:
-        column = table[item.name]
-        if item.required:
-            refusals.append((column.isnull(), "missing_input"))
-        outside = column.notnull() & ((column < item.min) | (column > item.max))
-        refusals.append((outside, "input_out_of_range"))
-    for check in plan.checks:
-        present = [table[name].notnull() for name in check.inputs]
-        over = _render(check.more, inputs, wide=plan.wide) > _render(check.less, inputs, wide=plan.wide)
-        refusals.append((reduce(operator.and_, present) & over, check.reason))
+    refusals = [*_of_reports(table, plan), *_of_inputs(table, plan, inputs), *_of_kinds(table, plan)]
     for read in plan.tables:
         value = _looked_up(table, read)
         if read.default is None:
@@ -85,7 +80,55 @@ def amount_of(table: ir.Table, plan: Plan) -> Amount:
         value = over.cast(NARROW)
     else:
         value = (_divide_wide if plan.wide else _divide)(over, under)
-    return Amount(refusal, value)
+    return Amount(refusal, value, _shared(table, value, plan))
+
+
+_Refusal = tuple[ir.BooleanValue, str]
+
+
+def _of_reports(table: ir.Table, plan: Plan) -> Iterator[_Refusal]:
+    """What is refused before anything is computed."""
+    if plan.report_within_days is not None:
+        yield table["late_days"] > plan.report_within_days, "reported_late"
+    if plan.kind == "refused":
+        yield table["kind"].notnull(), "unknown_kind"
+
+
+def _of_inputs(table: ir.Table, plan: Plan, inputs: Mapping[str, ir.IntegerValue]) -> Iterator[_Refusal]:
+    for item in plan.inputs:
+        column = table[item.name]
+        if item.required:
+            yield column.isnull(), "missing_input"
+        yield column.notnull() & ((column < item.min) | (column > item.max)), "input_out_of_range"
+    for check in plan.checks:
+        present = [table[name].notnull() for name in check.inputs]
+        over = _render(check.more, inputs, wide=plan.wide) > _render(check.less, inputs, wide=plan.wide)
+        yield reduce(operator.and_, present) & over, check.reason
+
+
+def _of_kinds(table: ir.Table, plan: Plan) -> Iterator[_Refusal]:
+    if plan.kind == "needed":
+        yield table["kind"].isnull(), "missing_input"
+        if plan.kinds is not None:
+            known = [table["kind"] == kind for kind in plan.kinds]
+            yield ~reduce(operator.or_, known, ibis.literal(value=False)), "unknown_kind"
+
+
+def _shared(table: ir.Table, value: ir.IntegerValue, plan: Plan) -> ir.IntegerValue:
+    """What the evidence earns of an amount, rounded down."""
+    percent = plan.share_percent
+    if percent is None:
+        return value
+    if most_mg(plan) * percent <= MAX_64:
+        part = _divide(value * percent, _integer(100))
+    else:
+        part = _divide_wide(value.cast(WIDE) * _number(percent, wide=True), _number(100, wide=True))
+    return ibis.ifelse(table["evidence"] == EVIDENCE.index("self_report"), part, value)
+
+
+def most_mg(plan: Plan) -> int:
+    """The most mg that a formula can give."""
+    return -(-plan.over.high // max(plan.under.low, 1))
 
 
 def _clamped(column: ir.IntegerValue, item: Input) -> ir.IntegerValue:
@@ -95,11 +138,12 @@ def _clamped(column: ir.IntegerValue, item: Input) -> ir.IntegerValue:
 
 
 def _looked_up(table: ir.Table, read: Read) -> ir.IntegerValue:
-    """The value of a table for the place and time of each act, null where it has none."""
+    """The value of a table for the place, time and kind of each act, null where it has none."""
     columns = {
         "province": _divide(table["region"], _integer(10_000)) * 10_000,
         "year": table["year"],
         "month": table["month"] % 100,
+        "kind": table["kind"],
     }
     tests = [
         (
@@ -168,8 +212,13 @@ class Side:
     plans: tuple[Plan, ...]
     caps: tuple[CapRule, ...]
 
+    @property
+    def shares(self) -> bool:
+        """Whether self-reports earn a share only, so that what is computed and what is earned differ."""
+        return any(plan.share_percent is not None for plan in self.plans)
 
-def side_of(name: str, methodologies: Sequence[Methodology], engine: str) -> Side:
+
+def side_of(name: str, methodologies: Sequence[Methodology], engine: str, kinds: Sequence[str]) -> Side:
     """Plan one side; raises `EngineRefused` also where caps changed in the period."""
     if len(methodologies) > MOST_VERSIONS:
         raise EngineRefused(
@@ -184,17 +233,30 @@ def side_of(name: str, methodologies: Sequence[Methodology], engine: str) -> Sid
             "the versions that decided the acts have different caps",
         )
     ordered = sorted(next(iter(caps), ()), key=lambda cap: _LEVELS.index(cap.per))
-    return Side(name, tuple(plan_of(each, engine) for each in methodologies), tuple(ordered))
+    return Side(name, tuple(plan_of(each, engine, kinds) for each in methodologies), tuple(ordered))
 
 
 def with_amounts(table: ir.Table, side: Side) -> ir.Table:
-    """Add what the formula says: `<side>_refusal` and `<side>_full`, 0 where refused."""
+    """Add what the text says: `<side>_refusal`, and 0 where refused `<side>_quantified` and `<side>_full`.
+
+    Where nothing is shared the two are one, and `<side>_quantified` is left out.
+    """
     amounts = [amount_of(table, plan) for plan in side.plans]
-    refusal = _chosen(table, [each.refusal for each in amounts])
-    full = _chosen(table, [each.full_mg for each in amounts])
-    added = table.mutate(**{f"{side.name}_refusal": refusal, f"{side.name}_value": full})
-    kept = ibis.ifelse(added[f"{side.name}_refusal"] == 0, added[f"{side.name}_value"], _integer(0))
-    return added.mutate(**{f"{side.name}_full": kept}).drop(f"{side.name}_value")
+    wanted = {"full": [each.full_mg for each in amounts]}
+    if side.shares:
+        wanted["quantified"] = [each.quantified_mg for each in amounts]
+    refusal = f"{side.name}_refusal"
+    added = table.mutate(
+        **{refusal: _chosen(table, [each.refusal for each in amounts])},
+        **{f"{side.name}_{name}_value": _chosen(table, values) for name, values in wanted.items()},
+    )
+    kept = {
+        f"{side.name}_{name}": ibis.ifelse(
+            added[refusal] == 0, added[f"{side.name}_{name}_value"], _integer(0)
+        )
+        for name in wanted
+    }
+    return added.mutate(**kept).drop(*(f"{side.name}_{name}_value" for name in wanted))
 
 
 def _chosen(table: ir.Table, values: Sequence[ir.IntegerValue]) -> ir.IntegerValue:
@@ -209,19 +271,24 @@ def _chosen(table: ir.Table, values: Sequence[ir.IntegerValue]) -> ir.IntegerVal
 
 
 def with_caps(table: ir.Table, side: Side) -> ir.Table:
-    """Add what the caps leave: `<side>_mg`, and `<side>_alive`, 1 unless refused or nothing was left.
+    """Add what the caps leave: `<side>_mg`, `<side>_alive` (1 unless refused or nothing was left), `<side>_cap`.
 
     Cap by cap, from days to years. It comes to the same as the crediting's way, act by act over all caps at once:
     windows lie in each other, and a cap that was reached lets nothing more pass until its window ends.
+
+    `<side>_cap` is the number of the cap that held the act back, 0 for none: of those used up the last in this
+    order, else the one that left least. That is the same both ways, too. Here a cap may look used up that the
+    crediting would not have used up, but only for acts that a later cap has nothing left for.
     """
-    mg, alive = f"{side.name}_mg", f"{side.name}_alive"
+    mg, alive, held = (f"{side.name}_{name}" for name in ("mg", "alive", "cap"))
     table = table.mutate(
         **{
             mg: table[f"{side.name}_full"],
             alive: ibis.ifelse(table[f"{side.name}_refusal"] == 0, _integer(1), _integer(0)),
+            held: _integer(0),
         }
     )
-    for cap in side.caps:
+    for number, cap in enumerate(side.caps, 1):
         window = ibis.window(
             group_by=["holder", cap.per],
             order_by="act",
@@ -237,10 +304,15 @@ def with_caps(table: ir.Table, side: Side) -> ir.Table:
         table = table.mutate(cap_left=left)
         passes = (table[alive] == 1) & (table["cap_left"] > 0)
         amount = table[mg] if cap.counted else ibis.least(table[mg], table["cap_left"])
+        short = table["cap_left"] <= 0
+        if not cap.counted:
+            short |= table[mg] > table["cap_left"]
+        held_back = (table[f"{side.name}_refusal"] == 0) & short
         table = table.mutate(
             **{
                 mg: ibis.ifelse(passes, amount, _integer(0)),
                 alive: ibis.ifelse(passes, _integer(1), _integer(0)),
+                held: ibis.ifelse(held_back, _integer(number), table[held]),
             }
         ).drop("cap_left")
     return table
@@ -250,8 +322,9 @@ def with_points(
     table: ir.Table, side: Side, scene: str, programmes: Sequence[Programme], engine: str
 ) -> ir.Table:
     """Add `<side>_points` as the programmes reckon them, and `<side>_capped`, 1 where a cap touched the act."""
-    mg, full = table[f"{side.name}_mg"], table[f"{side.name}_full"]
-    earned = [_points(table, programme, scene, (mg, full), _most(side), engine) for programme in programmes]
+    amounts = (table[f"{side.name}_mg"], table[f"{side.name}_{'quantified' if side.shares else 'full'}"])
+    most = max(map(most_mg, side.plans), default=0)
+    earned = [_points(table, programme, scene, amounts, most, engine) for programme in programmes]
     chosen = (
         ibis.cases(
             *((table["programme"] == place, value) for place, value in enumerate(earned)), else_=_integer(0)
@@ -260,18 +333,13 @@ def with_points(
         else _integer(0)
     )
     alive = table[f"{side.name}_alive"] == 1
-    touched = (table[f"{side.name}_refusal"] == 0) & (~alive | (mg < full))
+    touched = table[f"{side.name}_cap"] > 0
     return table.mutate(
         **{
             f"{side.name}_points": ibis.ifelse(alive, chosen, _integer(0)),
             f"{side.name}_capped": ibis.ifelse(touched, _integer(1), _integer(0)),
         }
     )
-
-
-def _most(side: Side) -> int:
-    """The most mg that a formula of the side can give."""
-    return max((-(-plan.over.high // max(plan.under.low, 1)) for plan in side.plans), default=0)
 
 
 def _points(
@@ -282,7 +350,7 @@ def _points(
     most_mg: int,
     engine: str,
 ) -> ir.IntegerValue:
-    credited, full = amounts
+    credited, full = amounts  # of the whole amount computed, whatever the evidence earns of it
     rule = programme.scenes.get(scene)
     if rule is None:
         most = programme.points_per_g * most_mg

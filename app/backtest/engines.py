@@ -10,9 +10,21 @@ import ibis
 import ibis.expr.types as ir
 
 from app.backtest import columns
+from app.backtest.acts import EPOCH
 from app.backtest.errors import BacktestError
-from app.backtest.export import EPOCH, Export, Manifest
-from app.backtest.figures import DECILES, SUMS, TOP, Findings, Group, HolderSums, Refusals, Sums, total
+from app.backtest.export import Export, Manifest
+from app.backtest.figures import (
+    DECILES,
+    SUMS,
+    TOP,
+    CapReached,
+    Findings,
+    Group,
+    HolderSums,
+    Refusals,
+    Sums,
+    total,
+)
 from app.backtest.formula import REASONS
 from app.backtest.rows import month_text
 from methodologies import Methodology
@@ -35,6 +47,7 @@ _SPARK = (
     f"{_MAKE} {columns.DIVIDE_WIDE}({_WIDE_ARGUMENTS}) RETURNS BIGINT RETURN a DIV b",
 )
 _STORED = ("stored_mg", "stored_points")
+_DECISIONS = ("before_refusal", "after_refusal", "before_cap", "after_cap")
 
 
 @contextmanager
@@ -88,10 +101,10 @@ def find(engine: str, export: Export, before: Methodology | None, after: Methodo
     """
     manifest = export.manifest
     sides = (
-        columns.side_of("before", export.versions() if before is None else [before], engine),
-        columns.side_of("after", [after], engine),
+        columns.side_of("before", export.versions() if before is None else [before], engine, manifest.kinds),
+        columns.side_of("after", [after], engine, manifest.kinds),
     )
-    with ENGINES[engine](export.folder / "scratch") as connection, _Parts() as parts:
+    with ENGINES[engine](export.folder / "scratch") as connection, _Parts(sides) as parts:
         table = connection.read_parquet(str(export.acts))
         if before is not None:
             table = table.mutate(version=ibis.literal(0, type="int64"))
@@ -124,14 +137,19 @@ def _decided(
     one = ibis.literal(1, type="int64")
     table = table.mutate(activities=one, newly_capped=ibis.ifelse(newly, one, one - 1))
     first = ibis.literal((manifest.first_day - EPOCH).days, type="int64")
-    keys = ("holder", "region", "month", "before_refusal", "after_refusal")
+    keys = ("holder", "region", "month", *_DECISIONS)
     return table.filter(table["day"] >= first).select(*keys, *SUMS, *_STORED)
 
 
 class _Parts:
     """What the slices add up to. Holders are in one slice each, so that counts of them add up, too."""
 
-    def __init__(self) -> None:
+    def __init__(self, sides: tuple[columns.Side, columns.Side]) -> None:
+        # By the number that an act has where a cap held it back.
+        self._caps = [[cap.key for cap in side.caps] for side in sides]
+        self._capped: tuple[Counter[str], Counter[str]] = (Counter(), Counter())
+        self._newly: Counter[str] = Counter()
+        self._newly_holders: Counter[str] = Counter()
         self._groups: dict[str, dict[int, list[Group]]] = {"region": {}, "month": {}}
         self._before: Counter[int] = Counter()
         self._after: Counter[int] = Counter()
@@ -155,10 +173,20 @@ class _Parts:
         for key, groups in self._groups.items():
             for row in _rows(_grouped(acts, key)):
                 groups.setdefault(row[key], []).append(Group("", _sums(row), row["holders"]))
-        refusals = acts.group_by("before_refusal", "after_refusal").aggregate(acts=acts.count())
-        for row in _rows(refusals):
+        decided = acts.group_by(*_DECISIONS).aggregate(acts=acts.count())
+        for row in _rows(decided):
             self._before[row["before_refusal"]] += row["acts"]
             self._after[row["after_refusal"]] += row["acts"]
+            caps = (row["before_cap"], row["after_cap"])
+            for counted, keys, cap in zip(self._capped, self._caps, caps, strict=True):
+                if cap:
+                    counted[keys[cap - 1]] += row["acts"]
+            if caps[1] and not caps[0]:
+                self._newly[self._caps[1][caps[1] - 1]] += row["acts"]
+        if self._caps[1]:
+            newly = acts.filter(acts["newly_capped"] == 1)
+            for row in _rows(newly.group_by("after_cap").aggregate(holders=newly["holder"].nunique())):
+                self._newly_holders[self._caps[1][row["after_cap"] - 1]] += row["holders"]
 
     def findings(self) -> Findings:
         """All slices together."""
@@ -192,6 +220,16 @@ class _Parts:
             deciles=tuple(Group(str(row["decile"]), _sums(row), row["holders"]) for row in deciles),
             gain=tuple(HolderSums(row["holder"], _sums(row)) for row in gain),
             lose=tuple(HolderSums(row["holder"], _sums(row)) for row in lose),
+            caps=tuple(
+                CapReached(
+                    key,
+                    self._capped[0][key],
+                    self._capped[1][key],
+                    self._newly[key],
+                    self._newly_holders[key],
+                )
+                for key in sorted({*self._capped[0], *self._capped[1]})
+            ),
             refused=tuple(
                 Refusals(reason, self._before[place], self._after[place])
                 for place, reason in enumerate(REASONS, 1)

@@ -8,7 +8,7 @@ no number leads back to a holder. A manifest is written last; a folder without i
 import datetime as dt
 import hashlib
 import secrets
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,11 +19,11 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, ValidationError
 
 from accounts.ids import lowest_uuid7
+from app.backtest.acts import EPOCH, INPUTS, SCHEMA, Act, earned, inputs_of
 from app.backtest.errors import BacktestError
 from app.backtest.formula import REASONS
 from dedup.periods import LOCAL
 from methodologies import Catalogue, Methodology, Refused, rebuild
-from methodologies.model import INPUT_UNITS
 from points.programmes import Programme, Programmes
 
 if TYPE_CHECKING:
@@ -33,38 +33,30 @@ CHUNK = 50_000
 """Rows in memory at a time, and of a row group."""
 ACTS_FILE = "acts.parquet"
 MANIFEST_FILE = "manifest.json"
-INPUTS = (*sorted(INPUT_UNITS), "count")
-EPOCH = dt.date(1970, 1, 1)
-FORMAT = 1
+FORMAT = 2
 
 # A report may be ahead of the service's clock by minutes; a day is generous.
 _AHEAD = dt.timedelta(days=1)
-_FIXED = (
-    "act",
-    "holder",
-    "region",
-    "day",
-    "month",
-    "year",
-    "programme",
-    "version",
-    "stored_mg",
-    "stored_points",
-)
-SCHEMA = pa.schema(
-    [pa.field(name, pa.int64(), nullable=False) for name in _FIXED]
-    + [pa.field(name, pa.int64()) for name in INPUTS]
-)
-
+# What an act was found to earn. The ledger holds nothing of it while it waits to be collected, or has lapsed.
+_EARNED_MG = "(co2e_mg + aggregated_mg)"
+_BOOKED_MG = f"CASE WHEN outcome = 'pending' THEN 0 ELSE {_EARNED_MG} END"
+_BOOKED_POINTS = "CASE WHEN outcome = 'pending' THEN 0 ELSE points END"
+# The id carries the moment of booking, which decides whether a report came in time.
+_BOOKED_AT = "to_timestamp(('x' || left(replace(id::text, '-', ''), 12))::bit(48)::bigint / 1000)"
+_ACT_DAY = "(started_at AT TIME ZONE 'Asia/Shanghai')::date"
 _QUERY = f"""
 SELECT holder_id, region,
-       (started_at AT TIME ZONE 'Asia/Shanghai')::date - date '1970-01-01' AS day,
-       outcome = 'rejected' AND reason <> 'cap_reached' AS refused, methodology_id, co2e_mg, points,
+       {_ACT_DAY} - date '1970-01-01' AS day,
+       ({_BOOKED_AT} AT TIME ZONE 'Asia/Shanghai')::date - {_ACT_DAY} AS late_days,
+       (evidence = 'self_report')::int AS evidence, inputs->>'kind' AS kind,
+       outcome = 'rejected' AND reason <> 'cap_reached' AS refused,
+       CASE WHEN outcome = 'pending' THEN {_EARNED_MG} END AS waiting_mg,
+       methodology_id, {_BOOKED_MG} AS stored_mg, {_BOOKED_POINTS} AS stored_points,
        {", ".join(f"(inputs->>'{name}')::bigint AS {name}" for name in INPUTS)}
 FROM activities
 WHERE id >= $1 AND scene = $2 AND started_at >= $3 AND started_at < $4 AND region LIKE $5
   AND reversed_at IS NULL
-  AND (outcome IN ('credited', 'capped') OR outcome = 'rejected' AND reason = ANY($6))
+  AND (outcome IN ('credited', 'capped', 'pending') OR outcome = 'rejected' AND reason = ANY($6))
 ORDER BY uuid_hash_extended(holder_id, $7), holder_id, started_at, id
 """
 
@@ -83,7 +75,12 @@ class Manifest(BaseModel):
     holders: int
     sha256: str
     set_aside: int
-    """Rejected for more than the formula, so that no formula can credit them."""
+    """Rejected for more than the text, so that no text can credit them."""
+    waiting: int
+    """Acts of the period that wait to be collected or have lapsed; `waiting_mg` is what they would book."""
+    waiting_mg: int
+    kinds: list[str]
+    """The kinds of the acts, by their number in the file."""
     versions: list[str]
     """Canonical content of the methodologies that decided the acts."""
     programmes: list[Programme]
@@ -162,6 +159,9 @@ class Exporter:
         self._holder = 0
         self._last: Any = None
         self._set_aside = 0
+        self._waiting = self._waiting_mg = 0
+        self._kinds: dict[str, int] = {}
+        self._first_day = 0
 
     async def run(
         self,
@@ -172,6 +172,7 @@ class Exporter:
     ) -> Export:
         """Write the acts of `period` (lead day, first day, last day); `driver` reads one snapshot."""
         lead, first, last = period
+        self._first_day = (first - EPOCH).days
         draft = _cleared(folder)
         known = await recorded_versions(driver, self._methodology.scene)
         with pq.ParquetWriter(draft, SCHEMA, compression="zstd") as writer:
@@ -192,6 +193,9 @@ class Exporter:
             holders=self._holder,
             sha256=digest,
             set_aside=self._set_aside,
+            waiting=self._waiting,
+            waiting_mg=self._waiting_mg,
+            kinds=list(self._kinds),
             versions=self._contents,
             programmes=self._used,
         )
@@ -218,36 +222,42 @@ class Exporter:
 
     def _batch(self, rows: Sequence[Any], known: dict[int, str]) -> pa.RecordBatch:
         taken = [values for row in rows if (values := self._values(row, known)) is not None]
-        columns = list(zip(*taken, strict=True)) or [()] * len(SCHEMA)
-        arrays = [pa.array(column, pa.int64()) for column in columns]
+        arrays = [pa.array([values[name] for values in taken], pa.int64()) for name in SCHEMA.names]
         return pa.record_batch(arrays, schema=SCHEMA)
 
-    def _values(self, row: Any, known: dict[int, str]) -> tuple[int | None, ...] | None:
-        holder, region, day, refused, methodology_id, co2e_mg, points, *inputs = row.values()
+    def _values(self, row: Any, known: dict[int, str]) -> Act | None:
+        act = dict(row)
+        holder, region, day, kind = act["holder_id"], act["region"], act["day"], act["kind"]
         if not self._is_meant(region, day):
             return None
         date = EPOCH + dt.timedelta(days=day)
-        version, methodology = self._version(methodology_id, known)
-        month = date.year * 100 + date.month
-        if refused and _credits(
-            methodology, inputs_of(dict(zip(INPUTS, inputs, strict=True)), int(region), month)
-        ):
+        act["version"], methodology = self._version(act["methodology_id"], known)
+        act |= {"region": int(region), "month": date.year * 100 + date.month, "year": date.year}
+        if kind is not None:
+            act["kind"] = self._kinds.setdefault(kind, len(self._kinds))
+        if act["refused"] and _credits(methodology, act, list(self._kinds)):
             self._set_aside += 1
             return None
+        if act["waiting_mg"] is not None and day >= self._first_day:
+            self._waiting += 1
+            self._waiting_mg += act["waiting_mg"]
         if holder != self._last:
             self._last = holder
             self._holder += 1
         self._act += 1
-        programme = self._programme(region, day)
-        place = (self._act, self._holder, int(region), day, month, date.year, programme, version)
-        return (*place, co2e_mg, points, *inputs)
+        return act | {
+            "act": self._act,
+            "holder": self._holder,
+            "programme": self._programme(region, day),
+        }
 
     def _is_meant(self, region: str, day: int) -> bool:
         key = (region, day)
         if key not in self._meant:
             own = self._methodology
-            chain = self._catalogue.chain(region, own.scene)
-            found = self._catalogue.select(region, own.scene, EPOCH + dt.timedelta(days=day))
+            date = EPOCH + dt.timedelta(days=day)
+            chain = self._catalogue.chain(region, own.scene, date)
+            found = self._catalogue.select(region, own.scene, date)
             nearer = found is not None and found.region in chain[: _place(chain, own.region)]
             self._meant[key] = own.region in chain and not nearer
         return self._meant[key]
@@ -288,26 +298,6 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     draft.replace(folder / MANIFEST_FILE)
 
 
-def inputs_of(act: Mapping[str, int | None], region: int, month: int) -> dict[str, int]:
-    """Return what `quantify` is given of an act: its inputs, and the place and time that tables are read by."""
-    own = {name: value for name in INPUTS if (value := act[name]) is not None}
-    return own | {"province": region // 10_000 * 10_000, "year": month // 100, "month": month % 100}
-
-
-def check(methodology: Methodology) -> None:
-    """Raise `BacktestError` for a methodology that reads what no export has."""
-    if "kind" in methodology.context:
-        raise BacktestError(
-            f"{methodology!r} 按种类取值，导出中没有种类",
-            f"{methodology!r} reads the kind of an act, which exports lack",
-        )
-    if methodology.text.self_report is not None:
-        raise BacktestError(
-            f"{methodology!r} 对自行上报另计份额，回测尚不支持",
-            f"{methodology!r} counts a share of self-reports, which a backtest does not reckon",
-        )
-
-
 def days_between(first: dt.date, last: dt.date) -> None:
     """Raise `BacktestError` where a period is none."""
     if last < first:
@@ -325,9 +315,9 @@ def _place(chain: tuple[str, ...], region: str) -> int:
     return chain.index(region) if region in chain else 0
 
 
-def _credits(methodology: Methodology, inputs: dict[str, int]) -> bool:
+def _credits(methodology: Methodology, act: Act, kinds: Sequence[str]) -> bool:
     try:
-        methodology.quantify(inputs)
+        earned(methodology, act, inputs_of(act, kinds))
     except Refused:
         return False
     return True

@@ -65,8 +65,21 @@ class HolderSums:
 
 
 @dataclass(frozen=True, slots=True)
+class CapReached:
+    """Acts that one cap held back: of the caps used up the one of the longest period, else the one that left least."""
+
+    key: str
+    before: int
+    after: int
+    newly: int
+    """Held back by this cap after, and by none before."""
+    holders: int
+    """Who have such newly held back acts."""
+
+
+@dataclass(frozen=True, slots=True)
 class Refusals:
-    """Acts that a formula refuses for one reason."""
+    """Acts that a text refuses for one reason."""
 
     reason: str
     before: int
@@ -89,6 +102,7 @@ class Findings:
     """By credit before; 1 holds those with the least."""
     gain: tuple[HolderSums, ...]
     lose: tuple[HolderSums, ...]
+    caps: tuple[CapReached, ...]
     refused: tuple[Refusals, ...]
 
 

@@ -4,12 +4,12 @@ A visitor over the tree of the formula. What it does not know it refuses by name
 computed as the row engine computes it or not at all.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import product
 from math import lcm
-from typing import cast
+from typing import Literal, cast
 
 from app.backtest.errors import EngineRefused
 from app.backtest.whole import (
@@ -55,6 +55,7 @@ MAX_128 = 10**38 - 1
 """What DECIMAL(38,0) holds; DuckDB keeps it in a 128-bit integer."""
 
 REASONS = (
+    "reported_late",
     "missing_input",
     "input_out_of_range",
     "implausible_distance",
@@ -65,7 +66,7 @@ REASONS = (
     "rule_failed",
     "negative_reduction",
 )
-"""The refusals of a formula. Their places, from 1, are their numbers in an engine; 0 is no refusal."""
+"""The refusals that a text decides. Their places, from 1, are their numbers in an engine; 0 is no refusal."""
 
 _PLAUSIBILITY = frozenset(
     {"max_speed_kmh", "min_duration_s", "max_duration_s", "min_distance_m", "max_distance_m"}
@@ -105,7 +106,7 @@ class Plan:
     """A methodology as an engine runs it: inputs, checks in order, then mg CO2e = `over` // `under`.
 
     `over` below zero is a negative reduction where `signed`; `half_up` rounding is part of the two already,
-    so `over` is to be divided downwards, and `sign` is what is tested.
+    so `over` is to be divided downwards, and `sign` is what is tested. Kinds are numbers of the export.
     """
 
     inputs: tuple[Input, ...]
@@ -115,6 +116,13 @@ class Plan:
     over: Whole
     under: Whole
     wide: bool
+    kind: Literal["ignored", "refused", "needed"]
+    """What becomes of an act's kind: where no act has one it is ignored."""
+    kinds: tuple[int, ...] | None
+    """The kinds that are known, where the text lists them."""
+    report_within_days: int | None
+    share_percent: int | None
+    """What a self-report earns of the amount."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +143,11 @@ class _Quotient:
 _ONE = number(1)
 
 
-def plan_of(methodology: Methodology, engine: str) -> Plan:
-    """Plan a methodology for an engine; raises `EngineRefused` where 128 bits or the engine's words end."""
+def plan_of(methodology: Methodology, engine: str, kinds: Sequence[str] = ()) -> Plan:
+    """Plan a methodology for an engine; raises `EngineRefused` where 128 bits or the engine's words end.
+
+    `kinds` are those of the export's acts, by their number.
+    """
     text, compiled = methodology.text, methodology.plan
     if compiled.tree is None:
         raise EngineRefused(
@@ -145,7 +156,7 @@ def plan_of(methodology: Methodology, engine: str) -> Plan:
     scope = {item.name: _input(item, compiled.units[item.name].scale) for item in text.inputs}
     for parameter in text.parameters:
         scope[parameter.name] = _constant(Fraction(parameter.value) * compiled.units[parameter.name].scale)
-    reads = tuple(_read(name, table, text.region, engine) for name, table in compiled.tables.items())
+    reads = tuple(_read(name, table, text.region, engine, kinds) for name, table in compiled.tables.items())
     for read, table in zip(reads, compiled.tables.values(), strict=True):
         scope[read.name] = _looked_up(read, table)
     visitor = _Visitor(engine, scope, compiled.ladders)
@@ -166,7 +177,20 @@ def plan_of(methodology: Methodology, engine: str) -> Plan:
             f"中间结果可达 {len(str(most))} 位数字，超出 DECIMAL(38,0)",
             f"a step can reach {len(str(most))} digits, more than DECIMAL(38,0) holds",
         )
-    return Plan(text.inputs, checks, reads, sign, over, under, wide=most > MAX_64)
+    reads_kind = "kind" in methodology.context
+    return Plan(
+        inputs=text.inputs,
+        checks=checks,
+        tables=reads,
+        sign=sign,
+        over=over,
+        under=under,
+        wide=most > MAX_64,
+        kind="needed" if reads_kind else "refused" if kinds else "ignored",
+        kinds=tuple(place for place, kind in enumerate(kinds) if kind in text.kinds) if text.kinds else None,
+        report_within_days=text.report_within_days,
+        share_percent=None if text.self_report is None else text.self_report.share_percent,
+    )
 
 
 def _constant(value: Fraction) -> _Quotient:
@@ -177,21 +201,21 @@ def _input(item: Input, scale: Fraction) -> _Quotient:
     return _Quotient(scale, given(item.name, item.min, item.max), _ONE, item.min * scale, item.max * scale)
 
 
-def _read(name: str, table: Table, region: str, engine: str) -> Read:
-    """The rows of a table that acts of a region can ask for."""
+def _read(name: str, table: Table, region: str, engine: str, kinds: Sequence[str]) -> Read:
+    """The rows of a table that acts of a region, of the kinds that the export has, can ask for."""
     keys: tuple[str, ...] = table.text.keys
-    if "kind" in keys:
-        raise EngineRefused(
-            engine, f"{name}[kind]", "导出中没有行为的种类", "the export has no kind of an act"
-        )
     _, values, default = table.integers()
+    numbers = {kind: place for place, kind in enumerate(kinds)}
     province = None if region == NATION else int(region[:2] + "0000")
     rows = []
     for key, value in values.items():
-        parts = key if isinstance(key, tuple) else (key,)
-        named = tuple(int(part) for part in parts)
-        if province is None or dict(zip(keys, named, strict=True)).get("province", province) == province:
-            rows.append((named, value))
+        named = dict(zip(keys, key if isinstance(key, tuple) else (key,), strict=True))
+        if "kind" in named and named["kind"] not in numbers:
+            continue
+        if province is not None and named.get("province", province) != province:
+            continue
+        parts = (numbers[str(part)] if name_ == "kind" else int(part) for name_, part in named.items())
+        rows.append((tuple(parts), value))
     if len(rows) > MOST_TABLE_ROWS:
         raise EngineRefused(
             engine, name, f"表多于 {MOST_TABLE_ROWS} 行", f"the table has more than {MOST_TABLE_ROWS} rows"

@@ -12,6 +12,7 @@ import orjson
 from accounts.quantities import grams
 from app.backtest.export import Manifest
 from app.backtest.figures import Findings, Group, HolderSums, Sums, half_away
+from app.crediting.rules import cap_rules
 from methodologies import Methodology
 
 Cell = str | int
@@ -28,6 +29,10 @@ COLUMNS = (
     "before_capped",
     "after_capped",
     "newly_capped",
+)
+_TOGETHER = (
+    "not told apart: grams are the person's and the platform's together, points as if nothing were aggregated "
+    "不区分：减排量为个人与平台合计，积分按未归集计"
 )
 
 
@@ -66,6 +71,15 @@ class Report:
         return self.credited
 
     @property
+    def aggregates(self) -> bool:
+        """Whether a text that is compared lets platforms aggregate, which no backtest can tell apart."""
+        compared = [
+            orjson.loads(each.content) for each in (self.methodology, self.against) if each is not None
+        ]
+        stored = [orjson.loads(content) for content in self.manifest.versions]
+        return any("aggregation" in each for each in [*compared, *stored])
+
+    @property
     def credited(self) -> list[str]:
         """The versions that decided the acts."""
         from_content = [orjson.loads(content) for content in self.manifest.versions]
@@ -83,10 +97,13 @@ class Report:
             "to": self.manifest.last_day.isoformat(),
             "engine": self.engine,
             "seconds": self.seconds,
+            "not_reckoned": ["aggregation"] if self.aggregates else [],
             "export": {
                 "rows": self.manifest.rows,
                 "lead_day": self.manifest.lead_day.isoformat(),
                 "set_aside": self.manifest.set_aside,
+                "waiting": self.manifest.waiting,
+                "waiting_mg": self.manifest.waiting_mg,
                 "exported_at": self.manifest.exported_at.isoformat(),
                 "sha256": self.manifest.sha256,
                 "reused": self.reused,
@@ -104,9 +121,12 @@ def name_of(methodology: Methodology) -> str:
     return f"{methodology.code}/{methodology.version}/{methodology.region}"
 
 
-def tables_of(findings: Findings, scene: str) -> tuple[Table, ...]:
-    """The tables of a report, with fresh pseudonyms."""
+def tables_of(
+    findings: Findings, scene: str, versions: tuple[Sequence[Methodology], Sequence[Methodology]]
+) -> tuple[Table, ...]:
+    """The tables of a report, with fresh pseudonyms; `versions` are those before and after."""
     key = secrets.token_bytes(32)
+    limits = [_limits(side) for side in versions]
     return (
         _grouped("by_scene", "By scene 按场景", "scene", [Group(scene, findings.total, findings.holders)]),
         _grouped("by_region", "By district 按地区", "region", findings.regions),
@@ -117,8 +137,23 @@ def tables_of(findings: Findings, scene: str) -> tuple[Table, ...]:
         _holders("gain_most", "Gain most 增加最多", findings.gain, key),
         _holders("lose_most", "Lose most 减少最多", findings.lose, key),
         Table(
+            "by_cap",
+            "By cap 按上限 (acts that it held back 被其拦下的行为)",
+            (
+                *("cap", "before_limit", "after_limit"),
+                *("before", "after", "change", "newly_capped", "holders"),
+            ),
+            tuple(
+                (
+                    *(each.key, *(side.get(each.key, "-") for side in limits)),
+                    *(each.before, each.after, each.after - each.before, each.newly, each.holders),
+                )
+                for each in findings.caps
+            ),
+        ),
+        Table(
             "refused",
-            "Refused by the formula 被公式拒绝",
+            "Refused by the text 被文本拒绝",
             ("reason", "before", "after", "change"),
             tuple(
                 (each.reason, each.before, each.after, each.after - each.before) for each in findings.refused
@@ -127,11 +162,12 @@ def tables_of(findings: Findings, scene: str) -> tuple[Table, ...]:
     )
 
 
-def kilograms(mg: int) -> str:
-    """Milligrams as kg CO2e with three decimals, rounded half away from zero."""
-    rounded = half_away(Fraction(mg, 1000))
-    whole, rest = divmod(abs(rounded), 1000)
-    return f"{'-' if rounded < 0 else ''}{whole:,}.{rest:03d}"
+def kilograms(mg: int, decimals: int = 3) -> str:
+    """Milligrams as kg CO2e, rounded half away from zero."""
+    unit = 10**decimals
+    rounded = half_away(Fraction(mg * unit, 10**6))
+    whole, rest = divmod(abs(rounded), unit)
+    return f"{'-' if rounded < 0 else ''}{whole:,}" + (f".{rest:0{decimals}d}" if decimals else "")
 
 
 def percent(part: int, whole: int) -> str:
@@ -152,6 +188,11 @@ def headline(report: Report) -> Sequence[tuple[str, str]]:
     caps = f"{total.before_capped:,} → {total.after_capped:,} acts 行为"
     newly = f"{total.newly_capped:,} acts, {found.holders_newly_capped:,} holders 主体"
     ledger = f"{kilograms(found.stored_mg)} kg CO2e, {found.stored_points:,} points 积分"
+    manifest = report.manifest
+    waiting = (
+        f"{manifest.waiting:,} acts, {kilograms(manifest.waiting_mg)} kg CO2e: waiting or lapsed, reckoned before "
+        "and after as if collected 待领取或已失效，前后均按已领取计"
+    )
     return (
         ("Methodology 方法学", name_of(report.methodology)),
         ("Against 对比", against if report.against else f"{against} (credited by 入账版本)"),
@@ -163,7 +204,18 @@ def headline(report: Report) -> Sequence[tuple[str, str]]:
         ("Cost in points 积分成本", f"{points:+,} {percent(points, total.before_points)}"),
         ("Caps 上限", f"{caps}; newly 新触及 {newly}"),
         ("In the ledger 账上", f"{ledger} (caps in order of booking 上限按入账顺序)"),
+        *([("Aggregation 平台归集", _TOGETHER)] if report.aggregates else []),
+        *((("Not collected 未领取", waiting),) if manifest.waiting else ()),
     )
+
+
+def _limits(versions: Sequence[Methodology]) -> dict[str, str]:
+    """What each cap allows, by its key; several where versions differ."""
+    found: dict[str, dict[str, None]] = {}
+    for rule in (rule for each in versions for rule in cap_rules(each)):
+        limit = f"{rule.limit:,}" if rule.counted else f"{kilograms(rule.limit)} kg"
+        found.setdefault(rule.key, {})[f"{limit} / {rule.per}"] = None
+    return {key: ", ".join(limits) for key, limits in found.items()}
 
 
 def _named(sums: Sums, holders: int) -> dict[str, Cell]:

@@ -6,14 +6,17 @@ Slow, and right for every methodology; the other engines are held against it.
 import datetime as dt
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow.parquet as pq
 
-from app.backtest.export import EPOCH, Export, inputs_of
+from app.backtest.acts import EPOCH, earned, inputs_of
+from app.backtest.export import Export
 from app.backtest.figures import (
     SUMS,
     TOP,
+    CapReached,
     Findings,
     Group,
     HolderSums,
@@ -27,52 +30,74 @@ from methodologies import Methodology, Refused
 from points.programmes import Programme
 
 BATCH = 20_000
-_Act = dict[str, Any]
-_Decided = tuple[int, int, bool]
-"""mg CO2e, points, whether a cap touched it."""
+_LEVELS = ("day", "month", "year")
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What one side makes of an act: mg CO2e, points, and the key of the cap that held it back."""
+
+    mg: int = 0
+    points: int = 0
+    cap: str | None = None
 
 
 class Side:
     """One side of the comparison: what each act earns under its methodology, its holder's caps with it."""
 
     def __init__(self, versions: list[Methodology], scene: str) -> None:
-        self._rules = [(each.quantify, cap_rules(each)) for each in versions]
+        self._rules = [(each, _ordered(cap_rules(each))) for each in versions]
         self._used: dict[tuple[str, dt.date], int] = {}
         self._scene = scene
         self.refused: Counter[str] = Counter()
+        self.capped: Counter[str] = Counter()
 
     def next_holder(self) -> None:
         """Forget the caps of the last holder."""
         self._used.clear()
 
     def decide(
-        self, version: int, act: _Act, inputs: dict[str, int], programme: Programme, counted: bool
-    ) -> _Decided:
-        """Decide one act as the crediting does, refusals counted where the act is of the period."""
-        quantify, caps = self._rules[version]
+        self,
+        version: int,
+        act: dict[str, Any],
+        inputs: dict[str, int | str],
+        programme: Programme,
+        counted: bool,
+    ) -> Decided:
+        """Decide one act as the crediting does; what is refused or capped is counted in acts of the period."""
+        methodology, caps = self._rules[version]
         try:
-            full = quantify(inputs)
+            quantified, full = earned(methodology, act, inputs)
         except Refused as refused:
             if counted:
                 self.refused[refused.code] += 1
-            return 0, 0, False
-        credited = self._within(caps, act["day"], full)
+            return Decided()
+        credited, cap = self._within(caps, act["day"], full)
+        if cap is not None and counted:
+            self.capped[cap] += 1
         if credited is None:
-            return 0, 0, True
-        return credited, programme.points(self._scene, inputs, credited, full), credited < full
+            return Decided(cap=cap)
+        return Decided(credited, programme.points(self._scene, inputs, credited, quantified), cap)
 
-    def _within(self, caps: tuple[CapRule, ...], day: int, full: int) -> int | None:
+    def _within(self, caps: tuple[CapRule, ...], day: int, full: int) -> tuple[int | None, str | None]:
+        """What the caps leave, None for nothing, and which held it back; `caps` from days to years."""
         windows = [(cap, (cap.key, _window(cap.per, day))) for cap in caps]
-        credited = full
+        credited, cut, used_up = full, None, None
         for cap, key in windows:
             headroom = cap.limit - self._used.get(key, 0)
             if headroom <= 0:
-                return None
-            if not cap.counted:
-                credited = min(credited, headroom)
+                used_up = cap.key
+            elif not cap.counted and headroom < credited:
+                credited, cut = headroom, cap.key
+        if used_up is not None:
+            return None, used_up
         for cap, key in windows:
             self._used[key] = self._used.get(key, 0) + (1 if cap.counted else credited)
-        return credited
+        return credited, cut
+
+
+def _ordered(caps: tuple[CapRule, ...]) -> tuple[CapRule, ...]:
+    return tuple(sorted(caps, key=lambda cap: _LEVELS.index(cap.per)))
 
 
 def find(export: Export, before: Methodology | None, after: Methodology) -> Findings:
@@ -86,6 +111,7 @@ def find(export: Export, before: Methodology | None, after: Methodology) -> Find
     )
     holder = 0
     cells: dict[int, dict[tuple[int, int], list[int]]] = defaultdict(dict)
+    newly: dict[str, Counter[int]] = defaultdict(Counter)
     stored = [0, 0]
     for act in _acts(export):
         if act["holder"] != holder:
@@ -93,7 +119,7 @@ def find(export: Export, before: Methodology | None, after: Methodology) -> Find
             for side in sides:
                 side.next_holder()
         counted = act["day"] >= first_day
-        inputs = inputs_of(act, act["region"], act["month"])
+        inputs = inputs_of(act, manifest.kinds)
         programme = manifest.programmes[act["programme"]]
         one = sides[0].decide(act["version"] if own else 0, act, inputs, programme, counted)
         two = sides[1].decide(0, act, inputs, programme, counted)
@@ -102,20 +128,27 @@ def find(export: Export, before: Methodology | None, after: Methodology) -> Find
         stored[0] += act["stored_mg"]
         stored[1] += act["stored_points"]
         sums = cells[holder].setdefault((act["region"], act["month"]), [0] * len(SUMS))
-        added = (1, one[0], two[0], one[1], two[1], one[2], two[2], two[2] and not one[2])
+        capped = (one.cap is not None, two.cap is not None)
+        newly_capped = capped[1] and not capped[0]
+        added = (1, one.mg, two.mg, one.points, two.points, *capped, newly_capped)
         for place, value in enumerate(added):
             sums[place] += value
-    return _findings(cells, stored, sides)
+        if two.cap is not None and newly_capped:
+            newly[two.cap][holder] += 1
+    return _findings(cells, stored, sides, newly)
 
 
-def _acts(export: Export) -> Iterator[_Act]:
+def _acts(export: Export) -> Iterator[dict[str, Any]]:
     with pq.ParquetFile(export.acts) as file:
         for batch in file.iter_batches(BATCH):
             yield from batch.to_pylist()
 
 
 def _findings(
-    cells: dict[int, dict[tuple[int, int], list[int]]], stored: list[int], sides: tuple[Side, Side]
+    cells: dict[int, dict[tuple[int, int], list[int]]],
+    stored: list[int],
+    sides: tuple[Side, Side],
+    newly: dict[str, Counter[int]],
 ) -> Findings:
     holders = [HolderSums(holder, _sums(list(own.values()))) for holder, own in cells.items()]
     regions: dict[int, list[list[int]]] = defaultdict(list)
@@ -145,6 +178,11 @@ def _findings(
         deciles=deciles_of(holders),
         gain=tuple(each for each in gain if each.sums.change_mg > 0),
         lose=tuple(each for each in lose if each.sums.change_mg < 0),
+        caps=tuple(
+            CapReached(key, before, after, newly[key].total(), len(newly[key]))
+            for key in sorted({*sides[0].capped, *sides[1].capped})
+            for before, after in [(sides[0].capped[key], sides[1].capped[key])]
+        ),
         refused=tuple(
             Refusals(reason, sides[0].refused[reason], sides[1].refused[reason])
             for reason in sorted({*sides[0].refused, *sides[1].refused}, key=_place)

@@ -10,7 +10,6 @@ from app.backtest.errors import BacktestError
 from app.backtest.export import (
     Export,
     Exporter,
-    check,
     days_between,
     lead_day,
     open_export,
@@ -73,8 +72,7 @@ async def export_from(
 def answer(question: Question, export: Export, engine: str, *, reused: bool) -> Report:
     """Compute an export again; raises `EngineRefused` where the engine cannot do it exactly."""
     began = time.perf_counter()
-    for each in [*_asked(question), *(export.versions() if question.against is None else [])]:
-        check(each)
+    before = export.versions() if question.against is None else [question.against]
     asked = (export, question.against, question.methodology)
     findings = rows.find(*asked) if engine == ROWS else engines.find(engine, *asked)
     return Report(
@@ -85,7 +83,7 @@ def answer(question: Question, export: Export, engine: str, *, reused: bool) -> 
         engine=engine,
         seconds=f"{time.perf_counter() - began:.1f}",
         findings=findings,
-        tables=tables_of(findings, question.methodology.scene),
+        tables=tables_of(findings, question.methodology.scene, (before, [question.methodology])),
     )
 
 

@@ -15,8 +15,9 @@ from typing import Final
 import duckdb
 
 from app.backtest import rows
+from app.backtest.acts import EPOCH, INPUTS, SCHEMA
 from app.backtest.engines import MEMORY_LIMIT, THREADS
-from app.backtest.export import ACTS_FILE, EPOCH, FORMAT, INPUTS, SCHEMA, Export, Manifest, write_manifest
+from app.backtest.export import ACTS_FILE, FORMAT, Export, Manifest, write_manifest
 from app.bench.registry import BenchError
 from methodologies import Methodology
 from methodologies.pack import read_methodologies
@@ -141,6 +142,9 @@ def make_up(folder: Path, methodology: Methodology, acts: int) -> Export:
         "day": "day",
         "month": "year(date) * 100 + month(date)",
         "year": "year(date)",
+        "late_days": "0",
+        "evidence": "0",
+        "kind": "NULL",
         "programme": "0",
         "version": "0",
         "stored_mg": "0",
@@ -171,6 +175,9 @@ def make_up(folder: Path, methodology: Methodology, acts: int) -> Export:
         holders=-(-acts // ACTS_PER_HOLDER),
         sha256=digest,
         set_aside=0,
+        waiting=0,
+        waiting_mg=0,
+        kinds=[],
         versions=[methodology.content],
         programmes=[load_programmes().of(CITY, FIRST)],
     )

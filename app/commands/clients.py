@@ -1,12 +1,22 @@
-"""`clients create`."""
+"""`clients create` and `clients disable`."""
 
 from typing import Annotated
 
 import typer
 
-from app.auth.clients import NewClient, create_client
+from app.auth.clients import NewClient, create_client, disable_client
 from app.auth.models import OrganisationKind
-from app.commands.common import NATION, JsonFlag, bring_up_schema, console, errors, print_json, run, stack_of
+from app.commands.common import (
+    NATION,
+    CommandError,
+    JsonFlag,
+    bring_up_schema,
+    console,
+    errors,
+    print_json,
+    run,
+    stack_of,
+)
 from app.database import Database, engine_for
 from app.embedded.stack import Stack
 from app.settings import load_settings
@@ -59,3 +69,31 @@ def create_command(
         text = " ".join(value) if isinstance(value, list) else value
         console.print(f"{label.replace('_', ' '):17}{text}", highlight=False, soft_wrap=True)
     errors.print("The secret is shown this once and kept as a hash only.")
+
+
+def disable_command(
+    client_id: Annotated[str, typer.Argument(metavar="ID", help="A client (cli_…).")],
+    reason: Annotated[str, typer.Option(help="Why; kept in the audit trail.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """Disable a client for good; its tokens stop counting within seconds."""
+    settings = load_settings()
+
+    async def work(stack: Stack) -> str:
+        await bring_up_schema(stack)
+        database = Database(engine_for(stack.database_url, pool_size=1))
+        try:
+            async with database.transaction() as session:
+                return (await disable_client(session, client_id, reason, utc_now())).name
+        finally:
+            await database.close()
+
+    with stack_of(settings, quiet=True) as stack:
+        try:
+            name = run(work(stack))
+        except ValueError as error:
+            raise CommandError(str(error)) from None
+    if as_json:
+        print_json({"client_id": client_id, "organisation": name, "disabled": True})
+    else:
+        console.print(f"{client_id} of {name} is disabled.", highlight=False, soft_wrap=True)

@@ -44,7 +44,8 @@ def book(candidates: Sequence["Candidate"], rules: "Rules", now: datetime.dateti
         return bookings
     now_ms = epoch_ms(now)
     today = day_of(now_ms // 1000)
-    entry_ids = iter(uuid7_batch(now_ms, 2 * len(candidates)))
+    aggregating = sum(1 for candidate in candidates if candidate.aggregated_mg)
+    entry_ids = iter(uuid7_batch(now_ms, 2 * len(candidates) + aggregating))
     for candidate in candidates:
         prepared = candidate.prepared
         if prepared.rule is None:
@@ -60,6 +61,8 @@ def book(candidates: Sequence["Candidate"], rules: "Rules", now: datetime.dateti
                     (rules.asset(prepared.points_key), candidate.points) if candidate.points else None,
                     *(prepared.programme.expires_on(today), entry_ids.__next__),
                 )
+            if candidate.aggregated_mg:
+                _aggregate(candidate, bookings, rules.asset(prepared.asset_key), next(entry_ids))
         bookings.activities.append(
             (
                 candidate.holder_id,
@@ -79,6 +82,7 @@ def book(candidates: Sequence["Candidate"], rules: "Rules", now: datetime.dateti
                 candidate.points,
                 candidate.winner_id,
                 tokens,
+                candidate.aggregated_mg,
             )
         )
     return bookings
@@ -95,6 +99,21 @@ def _claim(candidate: "Candidate", bookings: Bookings) -> bytes:
     for cap, key in candidate.caps:
         bookings.caps[key] = cap.limit
     return b"".join(tokens)
+
+
+def _aggregate(candidate: "Candidate", bookings: Bookings, asset: int, entry_id: UUID) -> None:
+    """Gather the platform's part: an entry beside the person's, and the use of the threshold."""
+    if candidate.aggregation is None:
+        raise ValueError("only with the person's consent")
+    limit, key = candidate.aggregation
+    bookings.caps[key] = limit
+    accounts = (AccountKind.ISSUANCE_SIDE, AccountKind.PLATFORM_AGGREGATE)
+    bookings.entries.append(
+        (
+            *(candidate.holder_id, entry_id, candidate.activity_id, asset, EntryKind.CREDIT),
+            *(*accounts, candidate.aggregated_mg),
+        )
+    )
 
 
 def add_credit(

@@ -34,6 +34,10 @@ async def window_of(session: AsyncSession, rules: "Rules", activity: Activity) -
 
 async def collect(session: AsyncSession, rules: "Rules", activity: Activity, now: datetime.datetime) -> None:
     """Book a pending credit; raises `NotPending`, `NotCollectableYet`, `Lapsed` or `WithoutConsent`."""
+    driver = await driver_of(session)
+    statuses = await ledger.lock_holders(driver, [activity.holder_id])
+    # A recalculation may have changed it while the lock was waited for.
+    await session.refresh(activity)
     methodology = await methodology_of(session, rules, activity.methodology_id)
     window = collection_window(methodology, activity)
     if window is None:
@@ -42,8 +46,9 @@ async def collect(session: AsyncSession, rules: "Rules", activity: Activity, now
         raise NotCollectableYet
     if now >= window[1]:
         raise Lapsed
-    driver = await driver_of(session)
-    await _lock_consenting(driver, rules, methodology, activity)
+    if statuses.get(activity.holder_id) != HolderStatus.ACTIVE:
+        raise WithoutConsent
+    await _check_consent(driver, rules, methodology, activity)
     outcome = Outcome.CREDITED if activity.co2e_mg == activity.full_mg else Outcome.CAPPED
     if not await repository.mark_collected(driver, activity.holder_id, activity.id, outcome):
         raise NotPending
@@ -69,15 +74,14 @@ async def collect(session: AsyncSession, rules: "Rules", activity: Activity, now
     activity.outcome = outcome
 
 
-async def _lock_consenting(
+async def _check_consent(
     driver: ledger.Driver, rules: "Rules", methodology: "Methodology", activity: Activity
 ) -> None:
-    """A credit needs a consent that is live when it is booked, which is now."""
-    statuses = await ledger.lock_holders(driver, [activity.holder_id])
+    """A credit needs a consent that is live when it is booked, which is now. Read under the holder's lock."""
     scene = rules.catalogue.scenes()[methodology.scene]
     granted = await ledger.consented(
         driver, [activity.holder_id], [activity.source_id], [scene.group], [activity.started_at]
     )
-    wanted = {(1, False), (1, True)} if scene.movement else {(1, False)}
-    if statuses.get(activity.holder_id) != HolderStatus.ACTIVE or not wanted <= set(granted):
+    wanted = {(1, scene.group), (1, ledger.MOVEMENT)} if scene.movement else {(1, scene.group)}
+    if not wanted <= set(granted):
         raise WithoutConsent

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from app.crediting.models import Outcome
+from app.crediting.rules import aggregation_key
 from dedup.periods import day_of
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ class Candidate:
 
     __slots__ = (
         "activity_id",
+        "aggregated_mg",
+        "aggregation",
         "caps",
         "co2e_mg",
         "holder_id",
@@ -47,10 +50,13 @@ class Candidate:
         self.whole: list[tuple[str, UUID]] = []
         self.intervals: list[Interval] = []
         self.caps: list[tuple[CapRule, CapKey]] = []
+        self.aggregation: tuple[int, CapKey] | None = None
+        """Where the person lets the platform take the reduction: the threshold in mg, and its window."""
         self.outcome = Outcome.REJECTED
         self.reason: str | None = None
         self.winner_id: UUID | None = None
         self.co2e_mg = 0
+        self.aggregated_mg = 0
         self.points = 0
 
     @property
@@ -80,6 +86,15 @@ def window_start(per: str, started_s: int) -> datetime.date:
     return day.replace(month=1, day=1)
 
 
+def let_aggregate(candidate: Candidate) -> None:
+    """The person lets the source take the reduction: what the text says of it is to count."""
+    prepared = candidate.prepared
+    if prepared.refusal is None and prepared.rule is not None and (rule := prepared.rule.aggregation):
+        key = aggregation_key(rule, prepared.source_id)
+        window = window_start(rule.per, prepared.started_s)
+        candidate.aggregation = (rule.limit, (candidate.holder_id, key, window))
+
+
 def decide(candidates: list[Candidate], state: State) -> None:
     """Give each candidate its outcome, in order; `state` ends as what is to be stored."""
     for candidate in candidates:
@@ -94,8 +109,10 @@ def decide(candidates: list[Candidate], state: State) -> None:
             candidate.reason = "cap_reached"
             continue
         _take(candidate, state, credited)
+        if candidate.aggregation is not None:
+            _give_to_platform(candidate, candidate.aggregation, state)
         candidate.points = prepared.programme.points(
-            prepared.scene, prepared.inputs, credited, prepared.quantified_mg
+            prepared.scene, prepared.inputs, candidate.co2e_mg, prepared.quantified_mg
         )
 
 
@@ -143,3 +160,17 @@ def _take(candidate: Candidate, state: State, credited: int) -> None:
         state.intervals.setdefault(token, []).append((start, end, candidate.activity_id))
     for cap, key in candidate.caps:
         state.caps[key] = state.caps.get(key, 0) + (1 if cap.counted else credited)
+
+
+def _give_to_platform(candidate: Candidate, aggregation: tuple[int, CapKey], state: State) -> None:
+    """Split what was credited: the platform's until the threshold of its window is reached, then the person's."""
+    threshold_mg, key = aggregation
+    used = state.caps.get(key, 0)
+    aggregated = min(candidate.co2e_mg, threshold_mg - used)
+    if aggregated <= 0:
+        return
+    state.caps[key] = used + aggregated
+    candidate.aggregated_mg = aggregated
+    candidate.co2e_mg -= aggregated
+    if candidate.reason is None:
+        candidate.reason = "aggregated"

@@ -12,6 +12,7 @@ from app.crediting.decision import HOLDING
 from app.crediting.models import Activity, MethodologyVersion
 from app.crediting.prepare import EPOCH, SECOND
 from app.crediting.queries import ActivityView, collection_window, view
+from app.crediting.recalculated import RecalculatedView, history_of, views
 from app.crediting.rules import Rules
 from dedup.periods import day_of
 from methodologies import Methodology, Refused, rebuild
@@ -32,7 +33,7 @@ class UsedMethodology(BaseModel):
     in_force_from: str
     in_force_to: str | None
     provisional: bool
-    issuable: bool
+    issuable: bool = Field(description="The text says so, and a second operator approved it here")
     points_only: bool
     content_hash: str = Field(description="SHA-256 of the whole text that was computed by")
 
@@ -43,7 +44,8 @@ class ActivityExplanation(BaseModel):
     activity: ActivityView
     methodology: UsedMethodology
     regions_asked: list[str] = Field(
-        description="City, province, nation: the first with a text in force counts"
+        description="City, province, and the nation where it was adopted for the day: the first with a text in force "
+        "on that day counts"
     )
     calculation: dict[str, Any] | None = Field(
         description="Formula, parameters with sources, steps, rounding"
@@ -51,18 +53,34 @@ class ActivityExplanation(BaseModel):
     refused: str | None = Field(description="Where nothing was computed: why")
     evidence_percent: int = Field(description="Share of the computed amount that the report's evidence earns")
     full_co2e_g: str = Field(description="Before caps")
-    credited_co2e_g: str
+    credited_co2e_g: str = Field(description="What the person got")
+    aggregated_g: str = Field(
+        description="What the platform took; with the person's part it is what the caps left"
+    )
+    aggregation: dict[str, Any] | None = Field(
+        description="What the text lets a platform take of a person who consents; null where it does not"
+    )
     caps: list[dict[str, Any]]
     claims: list[dict[str, Any]] = Field(description="What the act holds, so that it counts once")
     points_rule: dict[str, Any]
+    recalculations: list[RecalculatedView] = Field(
+        description="Where a corrected version changed the credit: from what to what, the first one first"
+    )
 
 
 async def methodology_of(session: AsyncSession, rules: Rules, methodology_id: int) -> Methodology:
     """The text by which an activity was computed, from this process's catalogue or from the database."""
-    row = (
+    return _text(rules, await _stored(session, methodology_id))
+
+
+async def _stored(session: AsyncSession, methodology_id: int) -> MethodologyVersion:
+    return (
         await session.exec(select(MethodologyVersion).where(col(MethodologyVersion.id) == methodology_id))
     ).one()
-    return rules.catalogue.by_hash(row.content_hash) or rebuild(row.content)
+
+
+def _text(rules: Rules, stored: MethodologyVersion) -> Methodology:
+    return rules.catalogue.by_hash(stored.content_hash) or rebuild(stored.content)
 
 
 def _level(region: str) -> Literal["district", "city", "province", "nation"]:
@@ -73,13 +91,24 @@ def _level(region: str) -> Literal["district", "city", "province", "nation"]:
     return "city" if region.endswith("00") else "district"
 
 
+def _aggregation(methodology: Methodology) -> dict[str, Any] | None:
+    rule = methodology.text.aggregation
+    return (
+        None
+        if rule is None
+        else {"threshold_g": grams(rule.threshold_mg), "per": rule.per, "source": rule.source}
+    )
+
+
 async def explain(session: AsyncSession, rules: Rules, activity: Activity) -> ActivityExplanation:
     """Compute the activity again and tell every step."""
-    methodology = await methodology_of(session, rules, activity.methodology_id)
+    stored = await _stored(session, activity.methodology_id)
+    methodology = _text(rules, stored)
     calculation: dict[str, Any] | None = None
     refused: str | None = None
     try:
         calculation = methodology.explain(activity.inputs).model_dump(mode="json")
+        calculation["issuable"] = stored.issuable
     except Refused as error:
         refused = error.code
     text = methodology.text
@@ -87,7 +116,12 @@ async def explain(session: AsyncSession, rules: Rules, activity: Activity) -> Ac
     programme = rules.programme(activity.region, day)
     scene_rule = programme.scenes.get(activity.scene)
     last_day = rules.catalogue.period(methodology).last_day
-    earned = activity.outcome in HOLDING
+    history = await history_of(session, activity)
+    # Claims are made once, by the text that counted then; a recalculation keeps them.
+    claiming = (
+        await methodology_of(session, rules, history[0].before_methodology_id) if history else methodology
+    )
+    earned = activity.outcome in HOLDING or bool(history)
     return ActivityExplanation(
         activity=view(activity, collection_window(methodology, activity)),
         methodology=UsedMethodology(
@@ -101,21 +135,24 @@ async def explain(session: AsyncSession, rules: Rules, activity: Activity) -> Ac
             in_force_from=methodology.in_force.first_day.isoformat(),
             in_force_to=last_day.isoformat() if last_day else None,
             provisional=methodology.provisional,
-            issuable=methodology.issuable,
+            issuable=stored.issuable,
             points_only=methodology.points_only,
             content_hash=methodology.content_hash,
         ),
-        regions_asked=list(rules.catalogue.chain(activity.region, activity.scene)),
+        regions_asked=list(rules.catalogue.chain(activity.region, activity.scene, day)),
         calculation=calculation,
         refused=refused,
         evidence_percent=methodology.share(100, activity.evidence),
         full_co2e_g=grams(activity.full_mg),
         credited_co2e_g=grams(activity.co2e_mg),
+        aggregated_g=grams(activity.aggregated_mg),
+        aggregation=_aggregation(methodology),
         caps=[cap.model_dump(mode="json", exclude_none=True) for cap in methodology.caps],
-        claims=[claim.model_dump(mode="json") for claim in methodology.claims] if earned else [],
+        claims=[claim.model_dump(mode="json") for claim in claiming.claims] if earned else [],
         points_rule={
             "programme": programme.key,
             "name": programme.name.model_dump(),
             **({"points_per_g": programme.points_per_g} if scene_rule is None else scene_rule.model_dump()),
         },
+        recalculations=await views(session, history),
     )

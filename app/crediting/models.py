@@ -14,6 +14,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
@@ -47,13 +48,18 @@ class MethodologyVersion(SQLModel, table=True):
 
 
 class Activity(SQLModel, table=True):
-    """低碳行为: one reported act with its outcome. Carries no identifier and no coordinate."""
+    """低碳行为: one reported act with its outcome. Carries no identifier and no coordinate.
+
+    Of what was credited `co2e_mg` is the person's and `aggregated_mg` the platform's.
+    """
 
     __tablename__: ClassVar[str] = "activities"
     __table_args__ = (
         CheckConstraint("co2e_mg >= 0 AND points >= 0", name="activities_not_negative"),
         CheckConstraint("started_at <= ended_at", name="activities_order"),
+        CheckConstraint("aggregated_mg >= 0", name="activities_aggregated"),
         Index("activities_id", "id"),
+        Index("activities_aggregating", "source_id", "id", postgresql_where=text("aggregated_mg > 0")),
         {"postgresql_partition_by": "RANGE (id)"},
     )
 
@@ -77,6 +83,7 @@ class Activity(SQLModel, table=True):
     reversed_at: datetime | None = Field(
         default=None, sa_column=Column(DateTime(timezone=True), nullable=True)
     )
+    aggregated_mg: int = Field(default=0, sa_column=Column(BigInteger, nullable=False, server_default="0"))
 
 
 class CapUsage(SQLModel, table=True):

@@ -120,6 +120,15 @@ class Preparer:
         self._known_until = known_until
         self._turns_at = min([known_until, *(moment for moment, _ in self._later[:1])])
 
+    def known_at(self, now: datetime.datetime) -> "Rules":
+        """The rules of a moment as far as this process knows them, for what books no new act; it never refuses."""
+        found = self.rules
+        for moment, rules in self._later:
+            if moment > now:
+                break
+            found = rules
+        return found
+
     def _turn(self, now: datetime.datetime) -> None:
         while self._later and self._later[0][0] <= now:
             self.rules = self._later.pop(0)[1]
@@ -128,6 +137,12 @@ class Preparer:
             metrics.METHODOLOGIES_STALE.inc()
             self._on_stale()
             raise MethodologiesStale
+
+    def rules_at(self, now: datetime.datetime) -> "Rules":
+        """The rules of the moment of booking. Raises `MethodologiesStale` where this process may have missed a text."""
+        if now >= self._turns_at:
+            self._turn(now)
+        return self.rules
 
     def prepare(self, report: "ActivityReport", source_id: UUID, now: datetime.datetime) -> Prepared:
         """Hash, time and quantify one report; `now` is the moment of booking.

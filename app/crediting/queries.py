@@ -37,6 +37,9 @@ class ActivityView(BaseModel):
     outcome: str
     reason: str | None
     co2e_g: str
+    aggregated_g: str = Field(
+        description="What the platform took, with the person's consent; beside `co2e_g`"
+    )
     points: int
     winner_id: str | None
     booked_at: datetime.datetime
@@ -93,6 +96,7 @@ def view(activity: Activity, window: Window | None = None) -> ActivityView:
         outcome=activity.outcome,
         reason=activity.reason,
         co2e_g=grams(activity.co2e_mg),
+        aggregated_g=grams(activity.aggregated_mg),
         points=activity.points,
         winner_id=None if activity.winner_id is None else public_id("act", activity.winner_id),
         booked_at=booked_at(activity),

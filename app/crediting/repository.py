@@ -19,14 +19,15 @@ def write_activities(writes: Writes, rows: Sequence[ActivityRow]) -> None:
     writes.add(
         """
         INSERT INTO activities (holder_id, id, source_id, scene, region, started_at, ended_at, evidence, inputs,
-                                outcome, reason, methodology_id, co2e_mg, full_mg, points, winner_id, claim_tokens)
+                                outcome, reason, methodology_id, co2e_mg, full_mg, points, winner_id, claim_tokens,
+                                aggregated_mg)
         SELECT holder, id, source, scene, region, to_timestamp(starts), to_timestamp(ends), evidence, inputs::jsonb,
-               outcome, reason, methodology, credited, quantified, points, winner, tokens
+               outcome, reason, methodology, credited, quantified, points, winner, tokens, aggregated
         FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::varchar[], $5::varchar[], $6::bigint[], $7::bigint[],
                     $8::varchar[], $9::text[], $10::varchar[], $11::varchar[], $12::int[], $13::bigint[],
-                    $14::bigint[], $15::bigint[], $16::uuid[], $17::bytea[])
+                    $14::bigint[], $15::bigint[], $16::uuid[], $17::bytea[], $18::bigint[])
             AS a (holder, id, source, scene, region, starts, ends, evidence, inputs, outcome, reason, methodology,
-                  credited, quantified, points, winner, tokens)
+                  credited, quantified, points, winner, tokens, aggregated)
         """,
         *columns(rows),
     )
@@ -38,7 +39,7 @@ async def read_outcomes(
     """Activity id → what it is answered with now."""
     rows = await driver.fetch(
         """
-        SELECT a.id, a.outcome, a.reason, a.co2e_mg, a.points, a.winner_id, a.reversed_at
+        SELECT a.id, a.outcome, a.reason, a.co2e_mg, a.points, a.winner_id, a.reversed_at, a.aggregated_mg
         FROM activities a WHERE a.id = ANY($1::uuid[])
         """,
         activity_ids,
@@ -92,6 +93,27 @@ def write_caps(
         windows,
         used,
         caps,
+    )
+
+
+def correct_caps(
+    writes: Writes,
+    holder_ids: Sequence[UUID],
+    rules: Sequence[str],
+    windows: Sequence[datetime.date],
+    used: Sequence[int],
+) -> None:
+    """Store what is left used of windows that acts gave back to, whatever limit they were under."""
+    writes.add(
+        """
+        UPDATE cap_usage c SET used = n.used
+        FROM unnest($1::uuid[], $2::varchar[], $3::date[], $4::bigint[]) AS n (holder, rule, start, used)
+        WHERE c.holder_id = n.holder AND c.rule = n.rule AND c.window_start = n.start
+        """,
+        holder_ids,
+        rules,
+        windows,
+        used,
     )
 
 

@@ -18,9 +18,10 @@ from app.crediting.errors import AlreadyReversed, NotReversible, PointsSpent
 from app.crediting.explanation import methodology_of
 from app.crediting.models import Activity
 from app.crediting.prepare import EPOCH, SECOND
-from app.crediting.rules import cap_rules
+from app.crediting.recalculated import first_credited_on, first_recalculated_at
+from app.crediting.rules import aggregation_key, aggregation_rule, cap_rules
 from app.database import driver_of
-from dedup.periods import LOCAL, day_of
+from dedup.periods import day_of
 from dedup.tokens import TOKEN_BYTES
 from dedup.writes import Writes
 from points import repository as lots
@@ -41,18 +42,21 @@ async def reverse(
     now: datetime.datetime,
     address: str = "",
 ) -> None:
-    """Reverse a credited activity; raises `AlreadyReversed`, `NotReversible` or `PointsSpent`."""
-    if activity.outcome not in HOLDING:
-        raise NotReversible
-    methodology = await methodology_of(session, rules, activity.methodology_id)
+    """Reverse what stands of a credited activity; raises `AlreadyReversed`, `NotReversible` or `PointsSpent`."""
     driver = await driver_of(session)
     await ledger.lock_holders(driver, [activity.holder_id])
+    # A recalculation may have changed it while the lock was waited for.
+    await session.refresh(activity)
+    if activity.outcome not in HOLDING and not activity.claim_tokens:
+        raise NotReversible
+    methodology = await methodology_of(session, rules, activity.methodology_id)
     if not await repository.mark_reversed(driver, activity.holder_id, activity.id, now):
         raise AlreadyReversed
-    entries = await ledger.entries_of_activity(driver, activity.holder_id, activity.id)
+    entries = await ledger.standing_of_activity(driver, activity.holder_id, activity.id)
+    standing = [entry for entry in entries if entry["amount"]]
     writes = Writes()
-    if entries:
-        ids = uuid7_batch(epoch_ms(now), len(entries))
+    if standing:
+        ids = uuid7_batch(epoch_ms(now), len(standing))
         ledger.write_entries(
             writes,
             [
@@ -62,24 +66,27 @@ async def reverse(
                     activity.id,
                     entry["asset_id"],
                     EntryKind.REVERSAL,
-                    entry["credit"],
-                    entry["debit"],
+                    entry["account"],
+                    entry["system"],
                     entry["amount"],
                 )
-                for entry, entry_id in zip(entries, ids, strict=True)
+                for entry, entry_id in zip(standing, ids, strict=True)
             ],
             now,
         )
         ledger.add_to_balances(writes, [activity.holder_id], [-activity.co2e_mg], [-activity.points])
     _release_claims(writes, activity)
     await writes.execute(driver)
-    if entries and activity.points:
+    if standing and activity.points:
         await _take_back_points(driver, rules, activity, entries)
     started_s = (activity.started_at - EPOCH) // SECOND
-    for cap in cap_rules(methodology):
+    for cap in cap_rules(methodology) if activity.outcome in HOLDING else ():
         window = window_start(cap.per, started_s)
-        amount = 1 if cap.counted else activity.co2e_mg
+        amount = 1 if cap.counted else activity.co2e_mg + activity.aggregated_mg
         await repository.return_headroom(driver, activity.holder_id, cap.key, window, amount)
+    if activity.aggregated_mg and (rule := aggregation_rule(methodology)) is not None:
+        key, window = aggregation_key(rule, activity.source_id), window_start(rule.per, started_s)
+        await repository.return_headroom(driver, activity.holder_id, key, window, activity.aggregated_mg)
     await audit.append(
         session,
         principal,
@@ -89,20 +96,31 @@ async def reverse(
         region=activity.region,
         address=address,
         reason=reason,
-        before={"outcome": activity.outcome, "co2e_g": grams(activity.co2e_mg), "points": activity.points},
+        before=_told(activity),
         after={"reversed_at": now},
     )
     session.expunge(activity)  # its row is written already
     activity.reversed_at = now
 
 
+def _told(activity: Activity) -> dict[str, str | int]:
+    told: dict[str, str | int] = {
+        "outcome": activity.outcome,
+        "co2e_g": grams(activity.co2e_mg),
+        "points": activity.points,
+    }
+    return told | ({"aggregated_g": grams(activity.aggregated_mg)} if activity.aggregated_mg else {})
+
+
 async def _take_back_points(
     driver: ledger.Driver, rules: "Rules", activity: Activity, entries: list[ledger.Row]
 ) -> None:
-    earned = next(entry for entry in entries if entry["amount"] == activity.points and entry["points"])
+    earned = next(entry for entry in entries if entry["points"] and entry["amount"])
     day = day_of((activity.started_at - EPOCH) // SECOND)
+    first = min(entry["credited_at"] for entry in entries if entry["credited_at"] is not None)
+    recalculated_at = await first_recalculated_at(driver, activity.holder_id, activity.id)
     expires_on = rules.programme(activity.region, day).expires_on(
-        earned["booked_at"].astimezone(LOCAL).date()
+        first_credited_on(activity.id, first, recalculated_at)
     )
     if not await lots.take_back(driver, activity.holder_id, earned["asset_id"], expires_on, activity.points):
         raise PointsSpent

@@ -9,6 +9,7 @@ from app.auth.principal import covers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from uuid import UUID
 
     from accounts.repository import AssetKey
     from methodologies import Catalogue, Methodology
@@ -50,6 +51,8 @@ class Rule:
     claims: tuple[ClaimRule, ...]
     report_within_days: int | None
     collected: bool
+    aggregation: CapRule | None = None
+    """What a platform takes of a person; `key` is to be ended by the platform."""
     excluded: bool = False
 
 
@@ -140,10 +143,16 @@ class Rules:
         known = self._rules.get(methodology.content_hash)
         if known is not None:
             return known
+        rule = self.rule_of(methodology, self._ids[methodology.content_hash])
+        self._rules[methodology.content_hash] = rule
+        return rule
+
+    def rule_of(self, methodology: "Methodology", methodology_id: int) -> Rule:
+        """The rule of a text, whether it is in the catalogue or not."""
         scene = self.catalogue.scenes()[methodology.scene]
-        rule = Rule(
+        return Rule(
             methodology=methodology,
-            methodology_id=self._ids[methodology.content_hash],
+            methodology_id=methodology_id,
             scene_group=scene.group,
             movement=scene.movement,
             caps=cap_rules(methodology),
@@ -153,9 +162,12 @@ class Rules:
             ),
             report_within_days=methodology.text.report_within_days,
             collected=methodology.text.collection is not None,
+            aggregation=aggregation_rule(methodology),
         )
-        self._rules[methodology.content_hash] = rule
-        return rule
+
+    def id_of(self, methodology: "Methodology") -> int:
+        """Id in this database of a text of the catalogue."""
+        return self._ids[methodology.content_hash]
 
 
 def cap_rules(methodology: "Methodology") -> tuple[CapRule, ...]:
@@ -169,3 +181,17 @@ def cap_rules(methodology: "Methodology") -> tuple[CapRule, ...]:
         )
         for cap in methodology.caps
     )
+
+
+def aggregation_rule(methodology: "Methodology") -> CapRule | None:
+    """What a platform may take by a version; counted like a cap, over versions, for each platform apart."""
+    taken = methodology.text.aggregation
+    if taken is None:
+        return None
+    key = f"{methodology.region}/{methodology.scene}/aggregation/{taken.per}"
+    return CapRule(key=key, per=taken.per, counted=False, limit=taken.threshold_mg)
+
+
+def aggregation_key(rule: CapRule, source_id: "UUID") -> str:
+    """Names the windows of one platform in the database. A cap's own key has no fourth part."""
+    return f"{rule.key}/{source_id.hex}"

@@ -121,6 +121,9 @@ class ActivityOutcome(BaseModel):
     reason: str | None = Field(default=None, description="Stable code; null where credited in full")
     activity_id: str | None = Field(default=None, description="Null where nothing was kept")
     co2e_g: str = Field(default="0", description="Grams, decimal", examples=["467"])
+    aggregated_g: str = Field(
+        default="0", description="Grams that went to the platform, with the person's consent; beside `co2e_g`"
+    )
     points: int = 0
     winner_id: str | None = Field(
         default=None, description="Of a duplicate: the activity that holds the claim"

@@ -19,7 +19,7 @@ from accounts.ids import epoch_ms, uuid7_batch
 from accounts.models import HolderStatus
 from app.crediting import repository
 from app.crediting.bookings import book
-from app.crediting.decision import Candidate, State, decide, window_start
+from app.crediting.decision import Candidate, State, decide, let_aggregate, window_start
 from app.crediting.models import Outcome
 from dedup.writes import Writes, columns
 from points import repository as lots
@@ -43,6 +43,7 @@ class Result:
     winner_id: UUID | None = None
     reversed_at: datetime.datetime | None = None
     replayed: bool = False
+    aggregated_mg: int = 0
 
 
 NO_CONSENT = Result(Outcome.REJECTED, "no_consent")
@@ -94,7 +95,7 @@ async def _round(
     locking: asyncio.Lock | None,
 ) -> list[Result | None]:
     """Answer the reports whose holders' locks are free; without `locking` wait for the locks, and answer all."""
-    eligible, busy = await _eligible(driver, batch, locking)
+    eligible, aggregating, busy = await _eligible(driver, batch, locking)
     state = State()
     new = await _acquire(driver, preparer, batch, eligible, state, now) if eligible else {}
     results: dict[int, Result] = {}
@@ -103,6 +104,8 @@ async def _round(
         await _answer_known(driver, batch, others, results)
     if eligible:
         candidates = list(new.values())
+        for index in aggregating & new.keys():
+            let_aggregate(new[index])
         await _read_caps(driver, candidates, state)
         decide(candidates, state)
         await _write(driver, book(candidates, preparer.rules, now), state, now)
@@ -114,6 +117,7 @@ async def _round(
                 candidate.co2e_mg,
                 candidate.points,
                 candidate.winner_id,
+                aggregated_mg=candidate.aggregated_mg,
             )
     return [results.get(index) for index in range(len(batch))]
 
@@ -139,6 +143,7 @@ def _again(first: "Prepared", prepared: "Prepared", result: Result) -> Result:
         result.winner_id,
         result.reversed_at,
         replayed=True,
+        aggregated_mg=result.aggregated_mg,
     )
 
 
@@ -148,15 +153,16 @@ Eligible = dict[int, tuple[UUID, bytes]]
 
 async def _eligible(
     driver: "asyncpg.Connection", batch: Sequence["Prepared"], locking: asyncio.Lock | None
-) -> tuple[Eligible, set[int]]:
-    """Lock the holders; answers who may be credited, and which reports are of holders that are busy."""
+) -> tuple[Eligible, set[int], set[int]]:
+    """Lock the holders; answers who may be credited, whose reductions the source may take, and who is busy."""
     tokens = {p.identity_token for p in batch if p.identity_token is not None and p.refusal not in MENDABLE}
     if not tokens:
-        return {}, set()
+        return {}, set(), set()
     async with locking or contextlib.nullcontext():
         people, statuses = await ledger.lock_people(driver, list(tokens), wait=locking is None)
     eligible: Eligible = {}
     busy: set[int] = set()
+    aggregating: set[int] = set()
     asked: list[tuple[int, UUID, UUID, str, datetime.datetime]] = []
     for index, p in enumerate(batch):
         person = people.get(p.identity_token) if p.identity_token is not None else None
@@ -173,9 +179,13 @@ async def _eligible(
         granted = set(await ledger.consented(driver, owners, sources, groups, moments))
         for place, index in enumerate(indexes, 1):
             rule = batch[index].rule
-            if (place, False) not in granted or (rule and rule.movement and (place, True) not in granted):
+            if (place, groups[place - 1]) not in granted or (
+                rule and rule.movement and (place, ledger.MOVEMENT) not in granted
+            ):
                 del eligible[index]
-    return eligible, busy
+            elif rule and rule.aggregation and (place, ledger.AGGREGATION) in granted:
+                aggregating.add(index)
+    return eligible, aggregating, busy
 
 
 async def _acquire(
@@ -253,12 +263,21 @@ async def _answer_known(
             results[index] = CONFLICT
         elif (row := known.get(receipt[2])) is not None:
             results[index] = Result(
-                Outcome(row[1]), row[2], row[0], row[3], row[4], row[5], row[6], replayed=True
+                Outcome(row[1]),
+                row[2],
+                row[0],
+                row[3],
+                row[4],
+                row[5],
+                row[6],
+                replayed=True,
+                aggregated_mg=row[7],
             )
 
 
 async def _read_caps(driver: "asyncpg.Connection", candidates: list[Candidate], state: State) -> None:
     keys = {key for candidate in candidates for _, key in candidate.caps}
+    keys.update(candidate.aggregation[1] for candidate in candidates if candidate.aggregation is not None)
     if keys:
         holders = list({holder for holder, _, _ in keys})
         state.caps = await repository.read_caps(driver, holders, {window for _, _, window in keys})
@@ -295,7 +314,7 @@ def write_credits(writes: Writes, bookings: "Bookings", now: datetime.datetime) 
     """Book what the bookings credit: entries, balances and lots of locked holders."""
     if bookings.entries:
         ledger.write_entries(writes, bookings.entries, now)
-        gainers = list(bookings.grams_mg.keys() | bookings.points.keys())
+    if gainers := list(bookings.grams_mg.keys() | bookings.points.keys()):
         ledger.add_to_balances(
             writes,
             gainers,

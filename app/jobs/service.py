@@ -9,6 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.api.models import IdempotentAnswer
 from app.jobs.runner import Recurring
+from app.recalculation.job import Recalculator
 from app.versions.shadow import compare_shadows
 
 if TYPE_CHECKING:
@@ -39,9 +40,17 @@ def recurring(services: "Services") -> list[Recurring]:
     async def rotate_keys(session: AsyncSession, now: datetime.datetime) -> None:
         await services.tokens.keys.rotate(session, now)
 
+    async def recalculate(_session: AsyncSession, _now: datetime.datetime) -> None:
+        # Each slice commits by itself; the lease only spares the other processes the look.
+        recalculator = Recalculator(
+            services.database, services.preparer, services.live, services.intake.clock
+        )
+        await recalculator.work()
+
     return [
         Recurring("make_partitions", datetime.timedelta(days=1), make_partitions),
         Recurring("forget_answers", datetime.timedelta(days=1), forget_answers),
         Recurring("compare_shadows", datetime.timedelta(minutes=1), compare_shadows),
+        Recurring("recalculate", datetime.timedelta(seconds=10), recalculate),
         Recurring("rotate_keys", datetime.timedelta(hours=6), rotate_keys),
     ]

@@ -8,7 +8,7 @@ loses nothing.
 import asyncio
 import email.utils
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -124,6 +124,16 @@ class Api:
     async def put(self, path: str, body: object, etag: int) -> Any:
         """Replace what is at `path` and was read with `etag`."""
         return await self._call("PUT", path, token=None, content=orjson.dumps(body), etag=etag)
+
+    async def download(self, path: str, **params: str) -> AsyncIterator[bytes]:
+        """What `path` exports, piece by piece as it comes."""
+        headers = {"Authorization": f"Bearer {await self._signed_in()}"}
+        async with self._http.stream("GET", path, params=params, headers=headers) as answer:
+            if not answer.is_success:
+                await answer.aread()
+                _body(answer)
+            async for piece in answer.aiter_bytes():
+                yield piece
 
     async def _call(
         self,

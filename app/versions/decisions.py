@@ -1,19 +1,16 @@
-"""The decisions that make a version count, or end it: approval, activation, retirement, exclusion.
+"""The decisions that make a version count, or end it: approval, activation, retirement.
 
 Each takes the scene's lock first, since city, province and nation answer for each other's days, and reads what it
 decides on by the next statement.
 """
 
 import datetime
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import UUID
 
-from accounts.errors import Fault
-from accounts.ids import public_id, uuid7
+from accounts.ids import uuid7
 from app.auth import audit
-from app.auth.principal import covers
+from app.crediting.prepare import CLOCK_TOLERANCE
 from app.problems import RequestError
 from app.versions import repository
 from app.versions.drafts import Actor, same_etag, take, write_down
@@ -21,7 +18,7 @@ from app.versions.errors import (
     ApproveOwn,
     DaysCredited,
     DaysInForce,
-    LeadTooShort,
+    LeavesGap,
     NotActivatable,
     OutOfRegion,
     PeriodsOverlap,
@@ -29,87 +26,35 @@ from app.versions.errors import (
     WrongState,
     at,
 )
-from app.versions.models import Closure, Exclusion, Revision, State
+from app.versions.models import Closure, Revision, State
+from app.versions.occupancy import (
+    Occupant,
+    Rulebook,
+    adoptions_of,
+    has_days,
+    in_time,
+    occupants,
+    related,
+    shown,
+)
 from app.versions.repository import DAY, LATEST, midnight
-from app.versions.schemas import Gap, InForcePeriod, Timeline
+from app.versions.schemas import ReopenedVersion
 from dedup.periods import LOCAL
-from methodologies import Catalogue, Period, rebuild
-from methodologies.catalogue import gaps
-from methodologies.gathering import overlap
+from methodologies import Period, rebuild
+from methodologies.catalogue import gaps, upward
+from methodologies.gathering import NATION, overlap
 
 if TYPE_CHECKING:
     from sqlmodel.ext.asyncio.session import AsyncSession
 
-    from app.versions.schemas import ExclusionInput
-
-
-@dataclass(frozen=True)
-class Occupant:
-    """A version of a region and scene with the days on which it counts; `revision` is None for a pack's."""
-
-    region: str
-    code: str
-    version: str
-    period: Period
-    revision: Revision | None = None
-
-    def __str__(self) -> str:
-        return f"{self.code} {self.version} ({shown(self.period)})"
-
-
-@dataclass(frozen=True)
-class Rulebook:
-    """What a decision needs to know of the deployment."""
-
-    packs: Catalogue
-    lead: datetime.timedelta
-    production: bool
-    clock: Callable[[], datetime.datetime]
-
-
-def shown(period: Period) -> str:
-    """A period as people read it: `2026-01-01/2026-12-31`, open ends as `..`."""
-    return f"{period.first_day}/{period.last_day or '..'}"
-
-
-async def occupants(session: "AsyncSession", packs: Catalogue, region: str, scene: str) -> list[Occupant]:
-    """Versions that hold days of one region and scene: approved or active revisions, and packs' beside them."""
-    ends = await repository.ends_of(session, scene)
-
-    def clipped(code: str, version: str, period: Period) -> Period:
-        first, last = period
-        end = ends.get((region, code, version))
-        return Period(first, last if end is None or (last is not None and last < end) else end)
-
-    found = [
-        Occupant(
-            region,
-            each.code,
-            each.version,
-            clipped(each.code, each.version, Period(each.first_day, each.last_day)),
-            each,
-        )
-        for each in await repository.of_place(session, region, scene)
-        if each.first_day is not None and (each.retired_at is None or each.activates_at is not None)
-    ]
-    active = [each.period for each in found if each.revision is not None and each.revision.activates_at]
-    for each in packs.of(region, scene):
-        period = clipped(each.code, each.version, each.in_force)
-        if not any(overlap(period, other) for other in active):
-            found.append(Occupant(region, each.code, each.version, period))
-    real = (
-        each
-        for each in found
-        if each.period.last_day is None or each.period.first_day <= each.period.last_day
-    )
-    return sorted(real, key=lambda each: each.period.first_day)
+    from app.versions.schemas import ActivationInput, PackRetirementInput
 
 
 async def approve(
     session: "AsyncSession", book: Rulebook, actor: Actor, revision_id: UUID, etag: int, reason: str
 ) -> Revision:
     """The second operator's word. Raises `ApproveOwn`, `WrongState`, `EditedMeanwhile`, `PeriodsOverlap`."""
-    revision = await _locked(session, actor, revision_id)
+    revision = await locked(session, actor, revision_id)
     if revision.state(actor.now) is not State.SHADOW:
         raise WrongState
     if actor.principal.client_id in revision.authors:
@@ -127,27 +72,50 @@ async def activate(
     actor: Actor,
     revision_id: UUID,
     etag: int,
-    activates_at: datetime.datetime,
-    reason: str,
-) -> tuple[Revision, list[Closure]]:
-    """Have a version count from a moment on; answers what it closes. Raises what would make two texts count."""
-    revision = await _locked(session, actor, revision_id)
+    wanted: "ActivationInput",
+) -> tuple[Revision, list[Closure], list[Period]]:
+    """Have a version count from a moment on; answers what it closes, and the gaps that this leaves.
+
+    Raises what would make two texts count, and `LeavesGap` where a gap is not meant.
+    """
+    activates_at = wanted.activates_at
+    revision = await locked(session, actor, revision_id)
     if revision.state(actor.now) is not State.APPROVED or revision.activates_at is not None:
         raise WrongState
     before = same_etag(revision, etag)
     if book.production and rebuild(revision.content).demonstration_only:
         raise NotActivatable
-    _in_time(book, activates_at, "/activates_at")
+    in_time(book, activates_at, "/activates_at")
     closing = await _to_close(session, book, revision)
+    left = await _gaps_left(session, book, revision) if closing else []
+    if left and not wanted.leaves_gap:
+        raise LeavesGap(
+            *(
+                at(
+                    "/leaves_gap",
+                    f"{shown(each)} 将没有本地区的方法学；确需如此请设为 true",
+                    f"{shown(each)} would be without a version of the region; say true if that is meant",
+                )
+                for each in left
+            )
+        )
     await _no_day_twice(session, book, revision, activates_at)
-    _in_time(book, activates_at, "/activates_at")
+    in_time(book, activates_at, "/activates_at")
     revision.activates_at = activates_at.astimezone(datetime.UTC)
     closures = [
-        await _close(session, actor, revision.scene, each, _period(revision).first_day - DAY, "succession")
+        await close(
+            session,
+            actor,
+            revision.scene,
+            each,
+            _period(revision).first_day - DAY,
+            "succession",
+            revision.id,
+        )
         for each in closing
     ]
-    await write_down(session, actor, "methodology.activated", revision, reason, before)
-    return revision, closures
+    await write_down(session, actor, "methodology.activated", revision, wanted.reason, before)
+    return revision, closures, left
 
 
 async def retire(
@@ -158,121 +126,132 @@ async def retire(
     etag: int,
     last_day: datetime.date | None,
     reason: str,
-) -> Revision:
-    """End a version on a day that is not over; it goes on answering for the days before. Nothing is deleted."""
-    revision = await _locked(session, actor, revision_id)
+) -> tuple[Revision, list[ReopenedVersion]]:
+    """End a version on a day that is not over; it goes on answering for the days before. Nothing is deleted.
+
+    Before it counts it may be cancelled, without a day: what it closed gets its days back, which are answered.
+    """
+    revision = await locked(session, actor, revision_id)
     if revision.state(actor.now) is State.RETIRED:
         raise WrongState
     before = same_etag(revision, etag)
+    reopened: list[ReopenedVersion] = []
     if revision.activates_at is not None:
-        if last_day is None:
-            raise RequestError("request.invalid", Fault("/last_day", "is needed for what counts"))
-        _in_time(book, midnight(last_day) + DAY, "/last_day")
-        ended = Occupant(revision.region, revision.code, revision.version, _period(revision), revision)
-        await _close(session, actor, revision.scene, ended, last_day, "retirement")
+        reopened = await _end(session, book, actor, revision, last_day, reason)
     revision.retired_at = actor.now
     await write_down(session, actor, "methodology.retired", revision, reason, before)
-    return revision
+    return revision, reopened
 
 
-async def exclude(
-    session: "AsyncSession", book: Rulebook, actor: Actor, wanted: "ExclusionInput"
-) -> Exclusion:
-    """Have a scene earn nothing in a region from a coming day on."""
-    if not actor.principal.may_see_region(wanted.region):
-        raise OutOfRegion
-    if wanted.scene not in book.packs.scenes():
-        raise RequestError("request.invalid", Fault("/scene", "no such scene", "没有这个场景"))
-    if wanted.last_day is not None and wanted.last_day < wanted.first_day:
-        raise RequestError("request.invalid", Fault("/last_day", "is before first_day", "早于首日"))
-    _in_time(book, midnight(wanted.first_day), "/first_day")
-    exclusion = Exclusion(
-        id=uuid7(actor.now),
-        region=wanted.region,
-        scene=wanted.scene,
-        first_day=wanted.first_day,
-        last_day=wanted.last_day,
-        legal_basis=wanted.legal_basis,
-        created_by=actor.principal.client_id,
-        created_at=actor.now,
-    )
-    session.add(exclusion)
-    await session.flush()
-    await _write_down_exclusion(session, actor, "scene.excluded", exclusion, wanted.reason, None)
-    return exclusion
-
-
-async def end_exclusion(
+async def _end(
     session: "AsyncSession",
     book: Rulebook,
     actor: Actor,
-    exclusion_id: UUID,
-    last_day: datetime.date,
+    revision: Revision,
+    last_day: datetime.date | None,
     reason: str,
-) -> Exclusion:
-    """End an exclusion earlier than it would; not before its first day, and on a day that is not over."""
-    exclusion = await repository.find_exclusion(session, exclusion_id)
-    if exclusion is None or not actor.principal.may_see_region(exclusion.region):
-        raise RevisionNotFound
-    if last_day < exclusion.first_day or (exclusion.last_day is not None and exclusion.last_day < last_day):
+) -> list[ReopenedVersion]:
+    first_day = _period(revision).first_day
+    days = await _days(session, revision)
+    ended = Occupant(revision.region, revision.code, revision.version, days, revision)
+    if last_day is not None and days.last_day is not None and last_day > days.last_day:
         raise RequestError(
             "request.invalid",
-            Fault("/last_day", "lies outside the days that are excluded", "不在已排除的日期之内"),
+            at("/last_day", f"该版本已于 {days.last_day} 止", f"it ends on {days.last_day} already"),
         )
-    _in_time(book, midnight(last_day) + DAY, "/last_day")
-    before = {"last_day": exclusion.last_day}
-    exclusion.last_day = last_day
-    session.add(exclusion)
-    await session.flush()
-    await _write_down_exclusion(session, actor, "scene.exclusion_ended", exclusion, reason, before)
-    return exclusion
+    if last_day is not None and last_day >= first_day:
+        in_time(book, midnight(last_day) + DAY, "/last_day")
+        await close(session, actor, revision.scene, ended, last_day, "retirement", revision.id, reason)
+        return []
+    if await repository.is_recalculating(session, revision.id):
+        # It takes days that others were credited on, and they are being computed again.
+        raise WrongState
+    # An act is booked some minutes before it begins at most.
+    counts_from = max(revision.activates_at or LATEST, midnight(first_day) - CLOCK_TOLERANCE)
+    if last_day is None and counts_from < book.clock() + book.lead:
+        raise RequestError(
+            "request.invalid",
+            at("/last_day", "已经或即将适用的版本须给出末日", "is needed for what counts, or is about to"),
+        )
+    in_time(book, counts_from, "/last_day")
+    await close(session, actor, revision.scene, ended, first_day - DAY, "cancellation", revision.id, reason)
+    return await _reopen(session, actor, revision)
 
 
-async def _write_down_exclusion(
-    session: "AsyncSession",
-    actor: Actor,
-    action: str,
-    exclusion: Exclusion,
-    reason: str,
-    before: dict[str, Any] | None,
-) -> None:
-    after = {
-        "scene": exclusion.scene,
-        "first_day": exclusion.first_day,
-        "last_day": exclusion.last_day,
-        "legal_basis": exclusion.legal_basis,
-    }
-    target = ("exclusion", public_id("mex", exclusion.id))
-    await audit.append(
-        session,
-        actor.principal,
-        actor.now,
-        action,
-        target,
-        region=exclusion.region,
-        address=actor.address,
-        reason=reason,
-        before=before,
-        after=after,
+async def retire_pack_version(
+    session: "AsyncSession", book: Rulebook, actor: Actor, wanted: "PackRetirementInput"
+) -> Closure:
+    """End a version that a pack ships, on a day that is not over. It counts again only as a version drafted from it."""
+    if not actor.principal.may_see_region(wanted.region):
+        raise OutOfRegion
+    name = (wanted.code, wanted.version)
+    text = next(
+        (
+            each
+            for each in book.packs.methodologies
+            if (each.region, each.code, each.version) == (wanted.region, *name)
+        ),
+        None,
     )
+    if text is None:
+        raise RevisionNotFound
+    await repository.lock_scene(session, text.scene)
+    held = await occupants(session, book.packs, wanted.region, text.scene)
+    ended = next((each for each in held if each.revision is None and (each.code, each.version) == name), None)
+    if ended is None or (ended.period.last_day is not None and ended.period.last_day <= wanted.last_day):
+        raise WrongState
+    in_time(book, midnight(wanted.last_day) + DAY, "/last_day")
+    return await close(session, actor, text.scene, ended, wanted.last_day, "retirement", None, wanted.reason)
 
 
-async def _locked(session: "AsyncSession", actor: Actor, revision_id: UUID) -> Revision:
+async def _reopen(session: "AsyncSession", actor: Actor, cancelled: Revision) -> list[ReopenedVersion]:
+    """Give back the days that a cancelled version took, up to the next version that is activated."""
+    reopened = []
+    for closure in await repository.closed_by(session, cancelled.id):
+        key = (closure.region, closure.code, closure.version)
+        last_day = (await repository.ends_of(session, closure.scene)).get(key)
+        if last_day is not None and last_day <= closure.last_day:
+            continue  # it ends by then for another reason
+        following = await repository.next_activated(session, closure.region, closure.scene, closure.last_day)
+        if following is not None and following.first_day is not None:
+            last_day = min(following.first_day - DAY, last_day or datetime.date.max)
+            session.add(
+                Closure(
+                    id=uuid7(actor.now),
+                    region=closure.region,
+                    scene=closure.scene,
+                    code=closure.code,
+                    version=closure.version,
+                    last_day=following.first_day - DAY,
+                    cause="succession",
+                    recorded_at=actor.now,
+                    revision_id=following.id,
+                )
+            )
+            await session.flush()
+        await audit.append(
+            session,
+            actor.principal,
+            actor.now,
+            "methodology.reopened",
+            ("methodology_version", " ".join(key)),
+            region=closure.region,
+            address=actor.address,
+            reason=f"cancellation of {cancelled.code} {cancelled.version}",
+            before={"last_day": closure.last_day},
+            after={"last_day": last_day},
+        )
+        reopened.append(ReopenedVersion(code=closure.code, version=closure.version, last_day=last_day))
+    return reopened
+
+
+async def locked(session: "AsyncSession", actor: Actor, revision_id: UUID) -> Revision:
+    """A revision of the caller's region, with its scene and itself locked."""
     known = await repository.find(session, revision_id)
     if known is None:
         raise RevisionNotFound
     await repository.lock_scene(session, known.scene)
     return await take(session, actor, revision_id)
-
-
-def _in_time(book: Rulebook, moment: datetime.datetime, pointer: str) -> None:
-    """Refuse what would count before all processes know. By the time after the locks, however long they took."""
-    earliest = book.clock() + book.lead
-    if moment < earliest:
-        told = earliest.astimezone(LOCAL).isoformat(timespec="seconds")
-        raise LeadTooShort(at(pointer, f"须不早于 {told}", f"must take effect at {told} or later"))
-    if moment >= LATEST:
-        raise RequestError("request.invalid", Fault(pointer, "lies too far ahead"))
 
 
 def _period(revision: Revision) -> Period:
@@ -314,6 +293,16 @@ async def _to_close(session: "AsyncSession", book: Rulebook, revision: Revision)
     return closing
 
 
+async def _gaps_left(session: "AsyncSession", book: Rulebook, revision: Revision) -> list[Period]:
+    """Days that what it closes had, and that no version has once this one is over."""
+    mine = await _days(session, revision)
+    if mine.last_day is None:
+        return []
+    held = await occupants(session, book.packs, revision.region, revision.scene)
+    after = [each.period for each in held if each.period.first_day > mine.last_day]
+    return [gap for gap in gaps([mine, *after]) if gap.first_day == mine.last_day + DAY]
+
+
 async def _no_day_twice(
     session: "AsyncSession", book: Rulebook, revision: Revision, activates_at: datetime.datetime
 ) -> None:
@@ -324,9 +313,9 @@ async def _no_day_twice(
     mine = await _days(session, revision)
     if midnight(mine.first_day) >= activates_at:
         return
-    displaced = _displaced(book.packs, revision)
+    above = set(upward(revision.region))
     credited = await repository.credited_days(
-        session, revision.region, revision.scene, mine.first_day, mine.last_day, displaced
+        session, revision.region, revision.scene, mine.first_day, mine.last_day, [*above, NATION]
     )
     if credited is not None:
         number, first, last = credited
@@ -339,7 +328,10 @@ async def _no_day_twice(
         )
     until = activates_at.astimezone(LOCAL).date()
     past = Period(mine.first_day, until if mine.last_day is None else min(until, mine.last_day))
-    for region in displaced:
+    adopted = await adoptions_of(session, book.packs, revision.scene)
+    if any(related(each.region, revision.region) and overlap(Period(*each[2:]), past) for each in adopted):
+        above.add(NATION)
+    for region in sorted(above):
         for each in await occupants(session, book.packs, region, revision.scene):
             counts = each.revision is None or each.revision.activates_at is not None
             if each.revision is not revision and counts and overlap(each.period, past):
@@ -352,50 +344,18 @@ async def _no_day_twice(
                 )
 
 
-async def timeline(
-    session: "AsyncSession", packs: Catalogue, region: str, scene: str, now: datetime.datetime
-) -> Timeline:
-    """A region's own versions of a scene, with the days that none has."""
-    held = await occupants(session, packs, region, scene)
-    periods = [
-        InForcePeriod(
-            code=each.code,
-            version=each.version,
-            revision_id=None if each.revision is None else public_id("mrv", each.revision.id),
-            state=State.ACTIVE if each.revision is None else each.revision.state(now),
-            first_day=each.period.first_day,
-            last_day=each.period.last_day,
-            activates_at=None if each.revision is None else each.revision.activates_at,
-        )
-        for each in held
-    ]
-    counting = [
-        each.period for each in held if each.revision is None or each.revision.activates_at is not None
-    ]
-    return Timeline(
-        region=region,
-        scene=scene,
-        periods=periods,
-        gaps=[Gap(first_day=gap.first_day, last_day=gap.last_day) for gap in gaps(counting)],
-        falls_to=[each for each in packs.chain(region, scene) if each != region],
-    )
-
-
-def _displaced(packs: Catalogue, revision: Revision) -> list[str]:
-    """The region and those above it that may answer, there or below, where the region has no text of its own."""
-    places = {revision.region, *(place for place in packs.regions() if covers(revision.region, place))}
-    asked = {above for place in places for above in packs.chain(place, revision.scene)}
-    return sorted(above for above in asked if covers(above, revision.region))
-
-
-async def _close(
+async def close(
     session: "AsyncSession",
     actor: Actor,
     scene: str,
     ended: Occupant,
     last_day: datetime.date,
     cause: str,
+    revision_id: UUID | None,
+    reason: str = "",
+    counts_from: datetime.datetime | None = None,
 ) -> Closure:
+    """End a version on a day; from a moment on only, where days are taken that are past."""
     closure = Closure(
         id=uuid7(actor.now),
         region=ended.region,
@@ -405,9 +365,12 @@ async def _close(
         last_day=last_day,
         cause=cause,
         recorded_at=actor.now,
+        revision_id=revision_id,
+        counts_from=counts_from,
     )
     session.add(closure)
     await session.flush()
+    left = Period(ended.period.first_day, last_day)
     await audit.append(
         session,
         actor.principal,
@@ -416,8 +379,8 @@ async def _close(
         ("methodology_version", f"{ended.region} {ended.code} {ended.version}"),
         region=ended.region,
         address=actor.address,
-        reason=cause,
+        reason=reason or cause,
         before={"in_force": shown(ended.period)},
-        after={"in_force": shown(Period(ended.period.first_day, last_day))},
+        after={"in_force": shown(left) if has_days(left) else None, "cause": cause},
     )
     return closure

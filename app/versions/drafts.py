@@ -29,9 +29,12 @@ from app.versions.text import read
 from methodologies.checking import Problem
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sqlmodel.ext.asyncio.session import AsyncSession
 
     from app.auth.principal import Principal
+    from app.versions.schemas import TextInput
     from methodologies import Catalogue
 
 EARLIEST, LATEST = datetime.date(2000, 1, 1), datetime.date(2200, 1, 1)
@@ -91,8 +94,8 @@ async def create(
         raise RequestError("request.invalid", *(Fault(f"/{name}", "is needed") for name in missing))
     if not actor.principal.may_see_region(identity["region"]):
         raise OutOfRegion
-    if identity["scene"] not in catalogue.scenes():
-        raise RequestError("request.invalid", Fault("/scene", "no such scene", "没有这个场景"))
+    if misplaced := out_of_place(catalogue, actor.principal, identity):
+        raise RequestError("request.invalid", *faults(misplaced))
     await repository.lock_scene(session, identity["scene"])
     if await repository.is_taken(session, identity["region"], identity["code"], identity["version"]):
         raise VersionExists
@@ -107,14 +110,26 @@ async def create(
     )
     session.add(revision)
     await session.flush()
-    await write_down(session, actor, "methodology.drafted", revision, "", None)
+    await write_down(session, actor, "methodology.drafted", revision, wanted.reason or "", None)
     return revision
 
 
+def out_of_place(catalogue: "Catalogue", principal: "Principal", text: "Mapping[str, Any]") -> list[Problem]:
+    """What a draft would be refused for, however well its text holds: a foreign region, a scene that is none."""
+    region, scene = text.get("region"), text.get("scene")
+    found = []
+    if isinstance(region, str) and not principal.may_see_region(region):
+        found.append(Problem("/region", "该地区不在权限范围内", "this region is not yours"))
+    if isinstance(scene, str) and scene not in catalogue.scenes():
+        found.append(Problem("/scene", "没有这个场景", "no such scene"))
+    return found
+
+
 async def edit(
-    session: "AsyncSession", actor: Actor, revision_id: UUID, etag: int, text: dict[str, Any]
+    session: "AsyncSession", actor: Actor, revision_id: UUID, etag: int, wanted: "TextInput"
 ) -> Revision:
     """Replace the text; what was in shadow is a draft again. Raises `Immutable` from the approval on."""
+    text = wanted.methodology
     revision = await take(session, actor, revision_id)
     if revision.state(actor.now) not in (State.DRAFT, State.SHADOW):
         raise Immutable
@@ -135,7 +150,7 @@ async def edit(
     revision.content_hash = revision.first_day = revision.last_day = revision.submitted_at = None
     if actor.principal.client_id not in revision.authors:
         revision.authors = [*revision.authors, actor.principal.client_id]
-    await write_down(session, actor, "methodology.edited", revision, "", before)
+    await write_down(session, actor, "methodology.edited", revision, wanted.reason or "", before)
     return revision
 
 
@@ -237,6 +252,16 @@ async def _content_of(session: "AsyncSession", catalogue: "Catalogue", actor: Ac
     for each in catalogue.methodologies:
         if (each.region, each.code, each.version) == (origin.region, origin.code, origin.version):
             return each.content
+    for placeholder in catalogue.placeholders:
+        if (placeholder.region, placeholder.code) == (origin.region, origin.code):
+            raise RequestError(
+                "request.invalid",
+                at(
+                    "/from",
+                    f"仅有占位，取值未得：{placeholder.missing.zh}；请查阅：{placeholder.consult}",
+                    f"is a placeholder without values ({placeholder.missing.en}); consult: {placeholder.consult}",
+                ),
+            )
     found = await repository.named(session, origin.region, origin.code, origin.version)
     if found is None or not actor.principal.may_see_region(found.region):
         raise RevisionNotFound

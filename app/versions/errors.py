@@ -9,6 +9,18 @@ class RevisionNotFound(NotFound):
     code = "methodology.not_found"
 
 
+class ExclusionNotFound(NotFound):
+    """No such exclusion within the caller's rights."""
+
+    code = "methodology.exclusion_not_found"
+
+
+class AdoptionNotFound(NotFound):
+    """No such adoption within the caller's rights."""
+
+    code = "methodology.adoption_not_found"
+
+
 class OutOfRegion(DomainError):
     """The region is not the caller's."""
 
@@ -52,7 +64,7 @@ class WrongState(DomainError):
 
 
 class ApproveOwn(DomainError):
-    """An author approves nothing of their own."""
+    """Nobody approves what they wrote or proposed."""
 
     code = "methodology.approve_own"
 
@@ -79,6 +91,12 @@ class DaysCredited(DomainError):
     """Acts of these days are credited by another text already."""
 
     code = "methodology.days_credited"
+
+
+class LeavesGap(DomainError):
+    """Days would be left without a version, and nobody said that this is meant."""
+
+    code = "methodology.leaves_gap"
 
 
 class DaysInForce(DomainError):

@@ -107,16 +107,19 @@ class LiveMethodologies:
             for content in await repository.read_contents(driver, missing):
                 built = rebuild(content)
                 self._built[built.content_hash] = built
-            texts = [*self.packs.methodologies, *(self._built[hash_] for hash_, _ in found.revisions)]
+            approved = [self._built[hash_] for hash_, _ in found.revisions]
+            # A pack's word makes nothing issuable: a second operator's does, here.
+            texts = [(m, m.issuable) for m in approved] + [(m, False) for m in self.packs.methodologies]
             ids = await know_methodologies(
                 driver,
                 [
-                    (m.region, m.scene, m.code, m.version, m.content_hash, m.content, m.issuable)
-                    for m in texts
+                    (m.region, m.scene, m.code, m.version, m.content_hash, m.content, issuable)
+                    for m, issuable in texts
                 ],
                 now,
             )
-        moments = sorted({moment for _, moment in found.revisions if moment > now})
+        decided = [*(moment for _, moment in found.revisions), *(each[2] for each in found.ends)]
+        moments = sorted({moment for moment in decided if moment is not None and moment > now})
         rules = self._rules(found, now, ids)
         later = [(moment, self._rules(found, moment, ids)) for moment in moments]
         self._preparer.exchange(rules, later, self._known_until(now), self._wake.set)
@@ -125,7 +128,7 @@ class LiveMethodologies:
 
     def _rules(self, found: Versions, moment: datetime.datetime, ids: dict[str, int]) -> "Rules":
         counting = [self._built[hash_] for hash_, from_ in found.revisions if from_ <= moment]
-        catalogue = self.packs.with_versions(counting, dict(found.ends))
+        catalogue = self.packs.with_versions(counting, found.ends_at(moment), found.adoptions)
         return self._preparer.rules.succeeded_by(catalogue, ids, found.exclusions)
 
     async def _pause(self, seconds: float) -> None:

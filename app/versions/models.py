@@ -2,7 +2,7 @@
 
 import enum
 from datetime import date, datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, Column, DateTime, Index, Text, UniqueConstraint
@@ -18,6 +18,10 @@ class State(enum.StrEnum):
     APPROVED = "approved"
     ACTIVE = "active"
     RETIRED = "retired"
+
+
+# Of columns that two tables share, each of which makes its own of it.
+_ZONED: Any = DateTime(timezone=True)
 
 
 def _moment(*, nullable: bool = False) -> Column[datetime]:
@@ -85,13 +89,34 @@ class Revision(SQLModel, table=True):
         return State.SHADOW if self.submitted_at is not None else State.DRAFT
 
 
+class ProposalState(enum.StrEnum):
+    """How far an exclusion or an adoption has come. Follows from its row and the day."""
+
+    PROPOSED = "proposed"
+    APPROVED = "approved"
+    ACTIVE = "active"
+    OVER = "over"
+    WITHDRAWN = "withdrawn"
+
+
 class Closure(SQLModel, table=True):
-    """The last day in force of a version, decided after its text. Written once; the earliest of a version counts."""
+    """The last day in force of a version, decided after its text. Written once; the earliest of a version counts.
+
+    `revision_id` is the version that caused it: the one that follows, or the one that is retired itself; none where a
+    pack's is retired. Where a version is cancelled before it counts (`cancellation`), what its succession closed
+    does not count any more.
+
+    One that a recalculation makes takes days that are past: it counts from the moment of `counts_from` on only.
+    """
 
     __tablename__: ClassVar[str] = "methodology_closures"
     __table_args__ = (
-        CheckConstraint("cause IN ('succession', 'retirement')", name="methodology_closures_cause"),
+        CheckConstraint(
+            "cause IN ('succession', 'retirement', 'cancellation', 'recalculation')",
+            name="methodology_closures_cause",
+        ),
         Index("methodology_closures_place", "scene", "region"),
+        Index("methodology_closures_revision", "revision_id"),
     )
 
     id: UUID = Field(primary_key=True)
@@ -102,16 +127,16 @@ class Closure(SQLModel, table=True):
     last_day: date
     cause: str
     recorded_at: datetime = Field(sa_column=_moment())
+    revision_id: UUID | None = None
+    counts_from: datetime | None = Field(default=None, sa_column=_moment(nullable=True))
 
 
-class Exclusion(SQLModel, table=True):
-    """Days on which a scene earns nothing in a region and below it, and the legal basis. Only its end may be set."""
+class SceneDays(SQLModel):
+    """Days of a scene in a region and below it, decided by two clients, and the legal basis.
 
-    __tablename__: ClassVar[str] = "methodology_exclusions"
-    __table_args__ = (
-        CheckConstraint("last_day IS NULL OR last_day >= first_day", name="methodology_exclusions_order"),
-        Index("methodology_exclusions_place", "scene", "region"),
-    )
+    One client proposes them (`created_by`), another approves; so with their end, which `ending_by` proposes for
+    `ending_day` (none: before they begin) and `ended_by` approves.
+    """
 
     id: UUID = Field(primary_key=True)
     region: str
@@ -120,4 +145,59 @@ class Exclusion(SQLModel, table=True):
     last_day: date | None = None
     legal_basis: str
     created_by: str
-    created_at: datetime = Field(sa_column=_moment())
+    created_at: datetime = Field(sa_type=_ZONED)
+    approved_by: str | None = None
+    approved_at: datetime | None = Field(default=None, sa_type=_ZONED)
+    withdrawn_at: datetime | None = Field(default=None, sa_type=_ZONED)
+    ending_by: str | None = None
+    ending_day: date | None = None
+    ended_by: str | None = None
+    ended_at: datetime | None = Field(default=None, sa_type=_ZONED)
+    etag: int = 1
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether an end is proposed and waits for its approval."""
+        return self.ending_by is not None and self.ended_by is None and self.withdrawn_at is None
+
+    def state(self, today: date) -> ProposalState:
+        """The state on a local day."""
+        if self.withdrawn_at is not None:
+            return ProposalState.WITHDRAWN
+        if self.approved_at is None:
+            return ProposalState.PROPOSED
+        if today < self.first_day:
+            return ProposalState.APPROVED
+        if self.last_day is not None and self.last_day < today:
+            return ProposalState.OVER
+        return ProposalState.ACTIVE
+
+
+def _two_clients(table: str) -> tuple[CheckConstraint | Index, ...]:
+    """What the database wants of days that one client proposes and another approves."""
+    return (
+        CheckConstraint("last_day IS NULL OR last_day >= first_day", name=f"{table}_order"),
+        CheckConstraint("(approved_at IS NULL) = (approved_by IS NULL)", name=f"{table}_approver"),
+        CheckConstraint("approved_by <> created_by", name=f"{table}_second"),
+        CheckConstraint("ending_by IS NULL OR approved_at IS NOT NULL", name=f"{table}_ending"),
+        CheckConstraint(
+            "(ended_at IS NULL) = (ended_by IS NULL) AND (ended_by IS NULL OR ending_by IS NOT NULL)",
+            name=f"{table}_ender",
+        ),
+        CheckConstraint("ended_by <> ending_by", name=f"{table}_end_second"),
+        Index(f"{table}_place", "scene", "region"),
+    )
+
+
+class Exclusion(SceneDays, table=True):
+    """Days on which a scene earns nothing."""
+
+    __tablename__: ClassVar[str] = "methodology_exclusions"
+    __table_args__ = _two_clients("methodology_exclusions")
+
+
+class Adoption(SceneDays, table=True):
+    """Days on which the nation's rule counts where neither the region nor one above it has a rule of its own."""
+
+    __tablename__: ClassVar[str] = "methodology_adoptions"
+    __table_args__ = _two_clients("methodology_adoptions")

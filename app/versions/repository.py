@@ -1,8 +1,8 @@
-"""SQL of revisions, closures and exclusions."""
+"""SQL of revisions, closures, exclusions and adoptions."""
 
 import datetime
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, text
@@ -13,8 +13,9 @@ from accounts.ids import lowest_uuid7
 from app.auth.principal import prefix
 from app.crediting.models import MethodologyVersion
 from app.crediting.rules import ExcludedDays
-from app.versions.models import Closure, Exclusion, Revision, State
+from app.versions.models import Adoption, Closure, Revision, SceneDays, State
 from dedup.periods import LOCAL
+from methodologies import Adoption as AdoptedDays
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +24,12 @@ if TYPE_CHECKING:
 
 DAY = datetime.timedelta(days=1)
 LATEST = datetime.datetime(2300, 1, 1, tzinfo=datetime.UTC)
+COUNTING_CLOSURES = """
+    SELECT region, scene, code, version, last_day, cause, revision_id, counts_from FROM methodology_closures c
+    WHERE c.cause <> 'succession' OR NOT EXISTS (
+        SELECT FROM methodology_closures x WHERE x.revision_id = c.revision_id AND x.cause = 'cancellation')
+"""
+"""SQL: closures that count. What a version closed that never came to count does not."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +38,18 @@ class Versions:
 
     revisions: tuple[tuple[str, datetime.datetime], ...] = ()
     """(content hash, moment from which it counts), by moment."""
-    ends: tuple[tuple[tuple[str, str, str], datetime.date], ...] = ()
-    """((region, code, version), last day in force), the earliest of each."""
+    ends: tuple[tuple[tuple[str, str, str], datetime.date, datetime.datetime | None], ...] = ()
+    """((region, code, version), last day in force, moment from which that counts: at once where None)."""
     exclusions: tuple[ExcludedDays, ...] = ()
+    adoptions: tuple[AdoptedDays, ...] = ()
+
+    def ends_at(self, moment: datetime.datetime) -> dict[tuple[str, str, str], datetime.date]:
+        """(region, code, version) → the earliest last day of those that count at a moment."""
+        found: dict[tuple[str, str, str], datetime.date] = {}
+        for key, last_day, counts_from in self.ends:
+            if counts_from is None or counts_from <= moment:
+                found[key] = min(last_day, found.get(key, last_day))
+        return found
 
 
 def midnight(day: datetime.date) -> datetime.datetime:
@@ -42,26 +58,35 @@ def midnight(day: datetime.date) -> datetime.datetime:
 
 
 async def read_versions(driver: "asyncpg.Connection") -> "Versions":
-    """What counts or is going to, in three small look-ups."""
+    """What counts or is going to, in four small look-ups."""
     revisions = await driver.fetch(
         """
-        SELECT content_hash, activates_at FROM methodology_revisions WHERE activates_at IS NOT NULL
+        SELECT content_hash, activates_at FROM methodology_revisions r
+        WHERE activates_at IS NOT NULL AND NOT EXISTS (
+            SELECT FROM methodology_closures x WHERE x.revision_id = r.id AND x.cause = 'cancellation')
         ORDER BY activates_at, content_hash
         """
     )
     ends = await driver.fetch(
-        """
-        SELECT region, code, version, min(last_day) FROM methodology_closures
-        GROUP BY region, code, version ORDER BY region, code, version
+        f"""
+        SELECT region, code, version, min(last_day), counts_from FROM ({COUNTING_CLOSURES}) c
+        GROUP BY region, code, version, counts_from ORDER BY region, code, version, counts_from
         """
     )
-    exclusions = await driver.fetch(
-        "SELECT region, scene, first_day, last_day FROM methodology_exclusions ORDER BY id"
-    )
+    exclusions, adoptions = [
+        await driver.fetch(
+            f"""
+            SELECT region, scene, first_day, last_day FROM {table}
+            WHERE approved_at IS NOT NULL AND withdrawn_at IS NULL ORDER BY id
+            """
+        )
+        for table in ("methodology_exclusions", "methodology_adoptions")
+    ]
     return Versions(
         tuple((row[0], row[1]) for row in revisions),
-        tuple(((row[0], row[1], row[2]), row[3]) for row in ends),
+        tuple(((row[0], row[1], row[2]), row[3], row[4]) for row in ends),
         tuple(ExcludedDays(*row) for row in exclusions),
+        tuple(AdoptedDays(*row) for row in adoptions),
     )
 
 
@@ -106,6 +131,16 @@ async def named(session: AsyncSession, region: str, code: str, version: str) -> 
         )
     )
     return rows.first()
+
+
+async def called(session: AsyncSession, code: str, version: str) -> list[Revision]:
+    """Revisions of a code and version, one a region at most."""
+    rows = await session.exec(
+        select(Revision)
+        .where(col(Revision.code) == code, col(Revision.version) == version)
+        .order_by(col(Revision.region))
+    )
+    return list(rows.all())
 
 
 async def is_taken(session: AsyncSession, region: str, code: str, version: str) -> bool:
@@ -175,29 +210,118 @@ async def of_place(session: AsyncSession, region: str, scene: str) -> list[Revis
 
 async def ends_of(session: AsyncSession, scene: str) -> dict[tuple[str, str, str], datetime.date]:
     """(region, code, version) → the earliest last day that was decided after the text."""
-    ends: dict[tuple[str, str, str], datetime.date] = {}
-    for closure in (await session.exec(select(Closure).where(col(Closure.scene) == scene))).all():
-        key = (closure.region, closure.code, closure.version)
-        ends[key] = min(closure.last_day, ends.get(key, closure.last_day))
-    return ends
+    rows = await session.exec(  # type: ignore[call-overload]
+        text(
+            f"""
+            SELECT region, code, version, min(last_day) FROM ({COUNTING_CLOSURES}) c
+            WHERE scene = :scene GROUP BY region, code, version
+            """
+        ).bindparams(scene=scene)
+    )
+    return {(row[0], row[1], row[2]): row[3] for row in rows}
 
 
-async def find_exclusion(session: AsyncSession, exclusion_id: UUID) -> Exclusion | None:
-    """An exclusion, locked."""
-    rows = await session.exec(select(Exclusion).where(col(Exclusion.id) == exclusion_id).with_for_update())
+async def closed_by(session: AsyncSession, revision_id: UUID) -> list[Closure]:
+    """What a version's succession closed."""
+    rows = await session.exec(
+        select(Closure)
+        .where(col(Closure.revision_id) == revision_id, col(Closure.cause) == "succession")
+        .order_by(col(Closure.id))
+    )
+    return list(rows.all())
+
+
+async def is_recalculating(session: AsyncSession, revision_id: UUID) -> bool:
+    """Whether a version was activated by the approval of a recalculation."""
+    row = await session.exec(  # type: ignore[call-overload]
+        text(
+            "SELECT EXISTS (SELECT FROM recalculations WHERE revision_id = :id AND approved_at IS NOT NULL)"
+        ).bindparams(id=revision_id)
+    )
+    return bool(row.one()[0])
+
+
+def _cancelled(scene: str) -> Any:
+    return select(Closure.revision_id).where(
+        col(Closure.scene) == scene, col(Closure.cause) == "cancellation"
+    )
+
+
+async def next_activated(
+    session: AsyncSession, region: str, scene: str, after: datetime.date
+) -> Revision | None:
+    """The activated version of a region and scene that begins first after a day, unless it was cancelled."""
+    rows = await session.exec(
+        select(Revision)
+        .where(
+            col(Revision.region) == region,
+            col(Revision.scene) == scene,
+            col(Revision.activates_at).is_not(None),
+            col(Revision.first_day) > after,
+            col(Revision.id).not_in(_cancelled(scene)),
+        )
+        .order_by(col(Revision.first_day))
+        .limit(1)
+    )
     return rows.first()
 
 
-async def exclusions(
-    session: AsyncSession, within: str, before: UUID | None, limit: int, *, scene: str | None = None
-) -> list[Exclusion]:
-    """Exclusions of the caller's region and below, the newest first."""
-    query = select(Exclusion).where(col(Exclusion.region).startswith(prefix(within)))
+async def scheduled(session: AsyncSession, scene: str, after: datetime.datetime) -> list[Revision]:
+    """Versions of a scene, in any region, that count from a moment after this one, but for cancelled ones."""
+    rows = await session.exec(
+        select(Revision)
+        .where(
+            col(Revision.scene) == scene,
+            col(Revision.activates_at) > after,
+            col(Revision.id).not_in(_cancelled(scene)),
+        )
+        .order_by(col(Revision.activates_at), col(Revision.id))
+    )
+    return list(rows.all())
+
+
+async def find_days(
+    session: AsyncSession, model: type[SceneDays], id_: UUID, *, lock: bool = False
+) -> SceneDays | None:
+    """An exclusion or an adoption, locked where it is going to change."""
+    query = select(model).where(col(model.id) == id_)
+    return (
+        await session.exec(
+            query.with_for_update().execution_options(populate_existing=True) if lock else query
+        )
+    ).first()
+
+
+async def days_page(
+    session: AsyncSession,
+    model: type[SceneDays],
+    within: str,
+    before: UUID | None,
+    limit: int,
+    *,
+    scene: str | None = None,
+) -> list[SceneDays]:
+    """Exclusions or adoptions of the caller's region and below, the newest first."""
+    query = select(model).where(col(model.region).startswith(prefix(within)))
     if scene is not None:
-        query = query.where(col(Exclusion.scene) == scene)
+        query = query.where(col(model.scene) == scene)
     if before is not None:
-        query = query.where(col(Exclusion.id) < before)
-    return list((await session.exec(query.order_by(col(Exclusion.id).desc()).limit(limit))).all())
+        query = query.where(col(model.id) < before)
+    return list((await session.exec(query.order_by(col(model.id).desc()).limit(limit))).all())
+
+
+async def adopted(session: AsyncSession, scene: str) -> list[Adoption]:
+    """Adoptions of a scene that count or are going to."""
+    rows = await session.exec(
+        select(Adoption)
+        .where(
+            col(Adoption.scene) == scene,
+            col(Adoption.approved_at).is_not(None),
+            col(Adoption.withdrawn_at).is_(None),
+        )
+        .order_by(col(Adoption.first_day), col(Adoption.id))
+    )
+    return list(rows.all())
 
 
 async def credited_days(

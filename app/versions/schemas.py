@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from accounts.fields import Moment, Region
 from app.crediting.schemas import SceneName
-from app.versions.models import State
+from app.versions.models import ProposalState, State
 from methodologies.model import Code, Version
 
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f\x7f]+$")]
@@ -43,12 +43,14 @@ class DraftInput(Input):
     scene: SceneName | None = None
     code: Code | None = None
     version: Version | None = None
+    reason: Reason | None = Field(default=None, description="Why; kept in the audit trail")
 
 
 class TextInput(Input):
     """The whole text of a methodology, as a pack has it; see docs/formulas.md."""
 
     methodology: dict[str, Any]
+    reason: Reason | None = Field(default=None, description="Why it is changed; kept in the audit trail")
 
 
 class StepInput(Input):
@@ -61,6 +63,11 @@ class ActivationInput(StepInput):
     """From which moment a version counts, for acts of the days it is in force."""
 
     activates_at: Moment = Field(examples=["2026-11-30T12:00:00+08:00"])
+    leaves_gap: bool = Field(
+        default=False,
+        description="Needed where it has a last day and ends a version that has none: the days after are meant to be "
+        "without a version",
+    )
 
 
 class RetirementInput(StepInput):
@@ -69,8 +76,17 @@ class RetirementInput(StepInput):
     last_day: Day | None = Field(default=None, examples=["2026-12-31"])
 
 
-class ExclusionInput(StepInput):
-    """Days on which a scene earns nothing in a region and below it."""
+class PackRetirementInput(StepInput):
+    """A version that a pack ships, and its last day in force."""
+
+    region: Region
+    code: Code
+    version: Version
+    last_day: Day = Field(examples=["2026-12-31"])
+
+
+class SceneDaysInput(StepInput):
+    """Days on which a region and all below it exclude a scene, or adopt the nation's rule for it."""
 
     region: Region
     scene: SceneName
@@ -79,10 +95,10 @@ class ExclusionInput(StepInput):
     legal_basis: Reason
 
 
-class ExclusionEndInput(StepInput):
-    """The last day of an exclusion."""
+class SceneDaysEndInput(StepInput):
+    """Their last day; not needed for what has not begun, which then never does."""
 
-    last_day: Day
+    last_day: Day | None = None
 
 
 class TextProblem(BaseModel):
@@ -107,6 +123,31 @@ class ClosedVersion(BaseModel):
     code: str
     version: str
     last_day: dt.date
+
+
+class ReopenedVersion(BaseModel):
+    """A version whose days in force come back, since what was to follow is cancelled."""
+
+    code: str
+    version: str
+    last_day: dt.date | None
+
+
+class RetiredPackVersion(BaseModel):
+    """A pack's version that ends."""
+
+    region: str
+    scene: str
+    code: str
+    version: str
+    last_day: dt.date
+
+
+class Gap(BaseModel):
+    """Days without a version of the region's own; no last day where they go on."""
+
+    first_day: dt.date
+    last_day: dt.date | None
 
 
 class RevisionSummary(BaseModel):
@@ -141,6 +182,13 @@ class RevisionView(RevisionSummary):
     closes: list[ClosedVersion] = Field(
         default=[], description="In the answer to an activation: versions that end on the day before"
     )
+    leaves: list[Gap] = Field(
+        default=[], description="In the answer to an activation: days that are left without a version"
+    )
+    reopens: list[ReopenedVersion] = Field(
+        default=[],
+        description="In the answer to a retirement before it counted: versions that get days back",
+    )
 
 
 class RevisionList(BaseModel):
@@ -162,10 +210,12 @@ class InForcePeriod(BaseModel):
     activates_at: dt.datetime | None
 
 
-class Gap(BaseModel):
-    """Days without a version of the region's own; no last day where they go on."""
+class AdoptedDays(BaseModel):
+    """Days on which the nation's rule counts where no region below it has one."""
 
-    first_day: dt.date
+    region: str = Field(description="The region that adopted it: this one, or one above it")
+    adoption_id: str | None = Field(description="`mad_…`; null where a pack adopts it")
+    first_day: dt.date | None
     last_day: dt.date | None
 
 
@@ -176,24 +226,39 @@ class Timeline(BaseModel):
     scene: str
     periods: list[InForcePeriod]
     gaps: list[Gap]
-    falls_to: list[str] = Field(description="Regions that are asked on the days of a gap, in this order")
+    falls_to: list[str] = Field(
+        description="Regions that are asked on the days of a gap, in this order; the nation on adopted days only"
+    )
+    adoptions: list[AdoptedDays]
 
 
-class ExclusionView(BaseModel):
-    """Days on which a scene earns nothing, and why."""
+class ProposedEnd(BaseModel):
+    """An end that is proposed and waits for another operator."""
 
-    id: str = Field(description="`mex_…`")
+    last_day: dt.date | None = Field(description="Null: it is not to begin at all")
+    proposed_by: str
+
+
+class SceneDaysView(BaseModel):
+    """Days on which a region excludes a scene, or adopts the nation's rule for it, and why."""
+
+    id: str = Field(description="`mex_…` of an exclusion, `mad_…` of an adoption")
     region: str
     scene: str
+    state: ProposalState = Field(description="It counts where it is `approved` (days ahead) or `active`")
+    etag: int = Field(description="Named by the next step, in `If-Match`")
     first_day: dt.date
     last_day: dt.date | None
     legal_basis: str
-    created_by: str
+    created_by: str = Field(description="The client that proposed it")
     created_at: dt.datetime
+    approved_by: str | None
+    approved_at: dt.datetime | None
+    proposed_end: ProposedEnd | None
 
 
-class ExclusionList(BaseModel):
-    """A page of exclusions, the newest first."""
+class SceneDaysList(BaseModel):
+    """A page of exclusions or adoptions, the newest first."""
 
-    items: list[ExclusionView]
+    items: list[SceneDaysView]
     next_cursor: str | None

@@ -21,6 +21,8 @@ PUBLIC = {
     ("get", "/.well-known/jwks.json"),
     ("get", "/v1/methodologies"),
     ("get", "/v1/methodologies/placeholders"),
+    ("get", "/v1/factors"),
+    ("get", "/v1/factors/{name}"),
     ("get", "/healthz"),
     ("get", "/readyz"),
 }

@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from app.application import create_app
 from app.auth.principal import covers
+from app.recalculation.figures import Figures
 
 AUDIENCES = (
     "platform",
@@ -49,6 +50,8 @@ ROUTES: dict[tuple[str, str], dict[str, int]] = {
     ("GET", "/.well-known/jwks.json"): ANYBODY,
     ("GET", "/v1/methodologies"): ANYBODY,
     ("GET", "/v1/methodologies/placeholders"): ANYBODY,
+    ("GET", "/v1/factors"): ANYBODY,
+    ("GET", "/v1/factors/{name}"): ANYBODY,
     ("GET", "/healthz"): ANYBODY,
     ("GET", "/readyz"): ANYBODY,
     ("GET", "/metrics"): ANYBODY,
@@ -63,6 +66,8 @@ ROUTES: dict[tuple[str, str], dict[str, int]] = {
         platform=409, other_platform=404, operator=409, foreign_operator=404
     ),
     ("POST", "/v1/activities/{activity_id}/collection"): rights(platform=409, other_platform=404),
+    ("GET", "/v1/aggregation"): rights(platform=200, other_platform=200),
+    ("GET", "/v1/operator/aggregation"): rights(operator=200, foreign_operator=200),
     ("POST", "/v1/operator/holders/batch"): rights(
         platform=200, other_platform=200, operator=200, foreign_operator=200
     ),
@@ -77,9 +82,31 @@ ROUTES: dict[tuple[str, str], dict[str, int]] = {
     ("GET", "/v1/operator/methodologies/timeline"): rights(operator=200, foreign_operator=403),
     ("GET", "/v1/operator/methodologies/exclusions"): rights(operator=200, foreign_operator=200),
     ("POST", "/v1/operator/methodologies/exclusions"): rights(operator=422, foreign_operator=403),
-    ("POST", "/v1/operator/methodologies/exclusions/{exclusion_id}/end"): rights(
-        operator=422, foreign_operator=404
+    ("GET", "/v1/operator/methodologies/exclusions/{exclusion_id}"): rights(
+        operator=200, foreign_operator=404
     ),
+    ("POST", "/v1/operator/methodologies/exclusions/{exclusion_id}/approval"): rights(
+        operator=412, foreign_operator=404
+    ),
+    ("POST", "/v1/operator/methodologies/exclusions/{exclusion_id}/end"): rights(
+        operator=412, foreign_operator=404
+    ),
+    ("POST", "/v1/operator/methodologies/exclusions/{exclusion_id}/withdrawal"): rights(
+        operator=412, foreign_operator=404
+    ),
+    ("GET", "/v1/operator/methodologies/adoptions"): rights(operator=200, foreign_operator=200),
+    ("POST", "/v1/operator/methodologies/adoptions"): rights(operator=422, foreign_operator=403),
+    ("GET", "/v1/operator/methodologies/adoptions/{adoption_id}"): rights(operator=200, foreign_operator=404),
+    ("POST", "/v1/operator/methodologies/adoptions/{adoption_id}/approval"): rights(
+        operator=412, foreign_operator=404
+    ),
+    ("POST", "/v1/operator/methodologies/adoptions/{adoption_id}/end"): rights(
+        operator=412, foreign_operator=404
+    ),
+    ("POST", "/v1/operator/methodologies/adoptions/{adoption_id}/withdrawal"): rights(
+        operator=412, foreign_operator=404
+    ),
+    ("POST", "/v1/operator/methodologies/retirements"): rights(operator=422, foreign_operator=403),
     ("GET", "/v1/operator/methodologies/{revision_id}"): rights(operator=200, foreign_operator=404),
     ("GET", "/v1/operator/methodologies/{revision_id}/shadow"): rights(operator=200, foreign_operator=404),
     ("PUT", "/v1/operator/methodologies/{revision_id}"): rights(operator=412, foreign_operator=404),
@@ -92,6 +119,15 @@ ROUTES: dict[tuple[str, str], dict[str, int]] = {
     ),
     ("POST", "/v1/operator/methodologies/{revision_id}/retirement"): rights(
         operator=412, foreign_operator=404
+    ),
+    ("GET", "/v1/operator/recalculations"): rights(operator=200, foreign_operator=200),
+    ("POST", "/v1/operator/recalculations"): rights(operator=409, foreign_operator=404),
+    ("GET", "/v1/operator/recalculations/{recalculation_id}"): rights(operator=200, foreign_operator=404),
+    ("POST", "/v1/operator/recalculations/{recalculation_id}/approval"): rights(
+        operator=409, foreign_operator=404
+    ),
+    ("POST", "/v1/operator/recalculations/{recalculation_id}/cancellation"): rights(
+        operator=409, foreign_operator=404
     ),
     ("GET", "/v1/operator/audit"): rights(operator=200, foreign_operator=200),
     ("GET", "/v1/me/account"): rights(resident=200, other_resident=200),
@@ -181,6 +217,14 @@ EXCLUSION = {
     "legal_basis": "x",
     "reason": "x",
 }
+ADOPTION = EXCLUSION | {"region": "440500", "scene": "trip.e_bike"}
+PACK_RETIREMENT = {
+    "region": "440300",
+    "code": "SZ-LOW-CARBON-TRANSIT.metro",
+    "version": "2021",
+    "last_day": "2022-01-01",
+    "reason": "x",
+}
 ETAG = {"If-Match": "99"}
 
 
@@ -198,7 +242,36 @@ async def excluded(stage: Stage) -> str:
     return str(answer.json()["id"])
 
 
-async def call(who: Caller, method: str, path: str) -> httpx.Response:
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def adopted(stage: Stage) -> str:
+    answer = await stage.operator.post("/v1/operator/methodologies/adoptions", json=ADOPTION)
+    assert answer.status_code == 200, answer.text
+    return str(answer.json()["id"])
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def recalculated(stage: Stage, drafted: str, database_urls: tuple[str, str]) -> str:
+    """A recalculation that is over, so that no step follows."""
+    connection = await asyncpg.connect(database_urls[1])
+    try:
+        found = await connection.fetchval(
+            """
+            INSERT INTO recalculations (id, region, scene, revision_id, content_hash, first_day, state, requested_by,
+                reason, created_at, replaces, preview, approval_reason, totals, changed_in_pass, ended_at)
+            SELECT gen_random_uuid(), '440300', 'trip.metro', id, '', '2026-01-01', 'cancelled', 'x', 'x', now(), '[]',
+                $2, '', $2, 0, now()
+            FROM methodology_revisions WHERE 'mrv_' || replace(id::text, '-', '') = $1
+            RETURNING 'mrc_' || replace(id::text, '-', '')
+            """,
+            drafted,
+            Figures().model_dump_json(),
+        )
+    finally:
+        await connection.close()
+    return str(found)
+
+
+async def call(who: Caller, method: str, path: str, revision_id: str = "") -> httpx.Response:
     step = {"json": {"reason": "x"}, "headers": ETAG}
     bodies: dict[str, dict[str, Any]] = {
         "/submission": step,
@@ -208,18 +281,27 @@ async def call(who: Caller, method: str, path: str) -> httpx.Response:
         "/check": {"json": {"methodology": {}}},
         "/timeline": {"params": {"region": "440300", "scene": "trip.metro"}},
         "/exclusions": {"json": EXCLUSION | {"first_day": "2020-01-01"}} if method == "POST" else {},
-        "/end": {"json": {"last_day": "2020-01-01", "reason": "x"}},
+        "/adoptions": {"json": ADOPTION | {"first_day": "2020-01-01"}} if method == "POST" else {},
+        "/end": {"json": {"last_day": "2020-01-01", "reason": "x"}, "headers": ETAG},
+        "/retirements": {"json": PACK_RETIREMENT},
         "/operator/methodologies": {"json": DRAFT} if method == "POST" else {},
+        "/operator/recalculations": {"json": {"revision_id": revision_id, "reason": "x"}}
+        if method == "POST"
+        else {},
+        "/cancellation": {"json": {"reason": "x"}},
         "/reversal": {"json": {"reason": "x"}},
         "/holders/batch": {"json": {"holders": []}},
         "/activities/batch": {"json": []},
         "/v1/activities": {"json": metro("nobody", "13700000009")} if method == "POST" else {},
-        "/withdrawal": {"json": {"scene_group": "never"}},
+        "/consents/withdrawal": {"json": {"scene_group": "never"}},
+        "/withdrawal": step,
         "/oauth/token": {
             "data": {"grant_type": "client_credentials", "client_id": "x", "client_secret": "y"}
         },
     }
     kwargs = next((body for end, body in bodies.items() if path.endswith(end)), {})
+    if "/recalculations/" in path and path.endswith("/approval"):
+        kwargs = bodies["/activation"]
     if method == "PUT":
         kwargs = {"json": {"methodology": {}}, "headers": ETAG}
     if not who.token:
@@ -235,6 +317,8 @@ async def test_every_token_at_every_route(
     reversed_: str,
     drafted: str,
     excluded: str,
+    recalculated: str,
+    adopted: str,
     owner: asyncpg.Connection,
     method: str,
     path: str,
@@ -243,17 +327,21 @@ async def test_every_token_at_every_route(
         "{activity_id}", reversed_ if path.endswith("/reversal") else credited
     )
     own = own.replace("{revision_id}", drafted).replace("{exclusion_id}", excluded)
+    own = own.replace("{adoption_id}", adopted).replace("{name}", "grid_cn")
+    own = own.replace("{recalculation_id}", recalculated)
     nowhere = path.replace("{holder_id}", "hld_" + "1" * 32).replace("{activity_id}", "act_" + "1" * 32)
     nowhere = nowhere.replace("{revision_id}", "mrv_" + "1" * 32).replace("{exclusion_id}", "mex_" + "1" * 32)
+    nowhere = nowhere.replace("{recalculation_id}", "mrc_" + "1" * 32)
+    nowhere = nowhere.replace("{adoption_id}", "mad_" + "1" * 32).replace("{name}", "none")
     before = await kept(owner)
     for audience, status in ROUTES[method, path].items():
-        answer = await call(cast[audience], method, own)
+        answer = await call(cast[audience], method, own, drafted)
         assert answer.status_code == status, (audience, answer.text)
         if status >= 400:
             assert answer.headers["content-type"] == "application/problem+json"
         if status == 404:
             # What is not yours looks like what is not there.
-            other = await call(cast[audience], method, nowhere)
+            other = await call(cast[audience], method, nowhere, "mrv_" + "1" * 32)
             assert other.status_code == 404
             assert answer.json() | {"instance": ""} == other.json() | {"instance": ""}
         if "{" in path and status == 200:
@@ -403,6 +491,7 @@ async def test_the_services_role_owns_nothing_and_cannot_change_entries(
                     "receipts",
                     "methodology_versions",
                     "methodology_closures",
+                    "recalculated_activities",
                     "assets",
                 )
             ):

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import datetime
 import itertools
 from collections.abc import Callable
 from typing import Any
@@ -22,6 +23,7 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
+from versions.office import text_of
 
 CHECKS = [
     not_a_server_error,
@@ -34,6 +36,7 @@ AUDIENCES = ("platform", "operator", "resident", "bank", "merchant", "nobody")
 EXAMPLES = {"platform": 5, "operator": 5, "resident": 4, "bank": 2, "merchant": 2, "nobody": 2}
 SHARE = 0.8
 METHODOLOGIES = "/v1/operator/methodologies"
+RECALCULATIONS = "/v1/operator/recalculations"
 EXCLUSION = {
     "region": "440300",
     "scene": "green.own_bag",
@@ -41,6 +44,7 @@ EXCLUSION = {
     "legal_basis": "x",
     "reason": "x",
 }
+ADOPTION = EXCLUSION | {"region": "440500", "scene": "trip.e_bike"}
 _reached: dict[str, set[str]] = {}
 
 
@@ -74,10 +78,18 @@ async def known(stage: Stage) -> dict[str, Any]:
     identity = {"region": "440300", "scene": "trip.metro", "code": "KNOWN"}
     draft = await stage.operator.post(METHODOLOGIES, json=identity | {"version": "0"})
     exclusion = await stage.operator.post(METHODOLOGIES + "/exclusions", json=EXCLUSION)
+    corrections = [await submitted(stage, region) for region in ("445100", "445200")]
+    recalculation = await stage.operator.post(
+        RECALCULATIONS, json={"revision_id": corrections[0], "reason": "x"}
+    )
+    adoption = await stage.operator.post(METHODOLOGIES + "/adoptions", json=ADOPTION)
     return {
+        "recalculation": recalculation.json()["id"],
+        "correction": corrections[1],
         "identity": identity,
         "draft": draft.json(),
         "exclusion": exclusion.json()["id"],
+        "adoption": adoption.json()["id"],
         "activities": [item["activity_id"] for item in items],
         "holder": stage.holder,
         "report": reports[0],
@@ -89,6 +101,16 @@ async def known(stage: Stage) -> dict[str, Any]:
     }
 
 
+async def submitted(stage: Stage, region: str) -> str:
+    """A version whose days are past, of a city without another."""
+    text = text_of(region, datetime.date(2026, 1, 1))
+    drafted = (await stage.operator.post(METHODOLOGIES, json={"methodology": text})).json()
+    step = {"json": {"reason": "x"}, "headers": {"If-Match": "1"}}
+    answer = await stage.operator.post(f"{METHODOLOGIES}/{drafted['id']}/submission", **step)
+    assert answer.status_code == 200, answer.text
+    return str(drafted["id"])
+
+
 def made_real(case: Any, known: dict[str, Any], turn: int) -> None:
     """Put what is really there into a made-up case."""
     names = case.path_parameters
@@ -96,11 +118,17 @@ def made_real(case: Any, known: dict[str, Any], turn: int) -> None:
         names["activity_id"] = known["activities"][turn % len(known["activities"])]
     if "holder_id" in names:
         names["holder_id"] = known["holder"]
+    if "name" in names:
+        names["name"] = "grid_cn"
     path = case.operation.path
     if path.startswith(METHODOLOGIES):
         made_real_methodology(case, known, turn)
         return
+    if "recalculation_id" in names:
+        names["recalculation_id"] = known["recalculation"]
     bodies = {
+        "/operator/recalculations": {"revision_id": known["correction"], "reason": "x"},
+        "/cancellation": {"reason": "x"},
         "/oauth/token": known["client"],
         "/v1/activities": known["report"],
         "/v1/activities/batch": [known["report"]],
@@ -109,7 +137,7 @@ def made_real(case: Any, known: dict[str, Any], turn: int) -> None:
         "/holders/batch": {"holders": []},
     }
     body = next((body for end, body in bodies.items() if path.endswith(end)), None)
-    if body is not None:
+    if body is not None and case.operation.method.lower() != "get":
         case.body = body
     if path == "/v1/activities/batch":
         case.media_type = "application/json"
@@ -119,7 +147,11 @@ def made_real(case: Any, known: dict[str, Any], turn: int) -> None:
 def made_real_methodology(case: Any, known: dict[str, Any], turn: int) -> None:
     """The same for methodologies; what was drafted is retired in the end, and is refused from there on."""
     path, method = case.operation.path, case.operation.method.lower()
-    for name, value in (("revision_id", known["draft"]["id"]), ("exclusion_id", known["exclusion"])):
+    for name, value in (
+        ("revision_id", known["draft"]["id"]),
+        ("exclusion_id", known["exclusion"]),
+        ("adoption_id", known["adoption"]),
+    ):
         if name in case.path_parameters:
             case.path_parameters[name] = value
     case.query.clear()
@@ -131,6 +163,7 @@ def made_real_methodology(case: Any, known: dict[str, Any], turn: int) -> None:
     case.body = {
         "/check": {"methodology": {}},
         "/exclusions": EXCLUSION,
+        "/adoptions": ADOPTION,
         "/end": {"last_day": "2031-01-01", "reason": "x"},
         "/retirement": {"reason": "x"},
         "/methodologies": known["identity"] | {"version": str(turn)},

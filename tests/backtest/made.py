@@ -9,7 +9,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from app.backtest.export import ACTS_FILE, EPOCH, FORMAT, INPUTS, SCHEMA, Export, Manifest, write_manifest
+from app.backtest.acts import EPOCH, INPUTS, SCHEMA
+from app.backtest.export import ACTS_FILE, FORMAT, Export, Manifest, write_manifest
 from methodologies import Methodology, model
 from points.programmes import Programme
 
@@ -82,6 +83,8 @@ def act(
         "day": (day - EPOCH).days,
         "month": day.year * 100 + day.month,
         "year": day.year,
+        "late_days": 0,
+        "evidence": 0,
         "programme": programme,
         "version": version,
         "stored_mg": 1,
@@ -104,6 +107,7 @@ def export_of(
     first: dt.date,
     last: dt.date,
     programmes: Sequence[Mapping[str, Any]] = (PER_G,),
+    kinds: Sequence[str] = (),
 ) -> Export:
     """Write acts, in the order of holders, as an export."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -121,6 +125,9 @@ def export_of(
         holders=max((each["holder"] or 0 for each in acts), default=0),
         sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
         set_aside=0,
+        waiting=0,
+        waiting_mg=0,
+        kinds=list(kinds),
         versions=[each.content for each in versions],
         programmes=[Programme.model_validate(each) for each in programmes],
     )

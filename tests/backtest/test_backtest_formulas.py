@@ -9,14 +9,14 @@ from typing import Any
 
 import ibis
 import pytest
-from backtest.made import act, cap, export_of, inputs_only, methodology, metro, parameter, table_of
+from backtest.made import act, cap, export_of, methodology, metro, parameter, table_of
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from app.backtest import engines, rows
+from app.backtest.acts import INPUTS, inputs_of
 from app.backtest.columns import amount_of, quantified
 from app.backtest.errors import EngineRefused
-from app.backtest.export import inputs_of
 from app.backtest.formula import MAX_64, REASONS, plan_of
 from methodologies import FormulaError, Methodology, Refused
 
@@ -148,18 +148,7 @@ def computed(connection: Any, asked: Methodology, acts: list[dict[str, Any]]) ->
 
 def wanted(asked: Methodology, one: dict[str, Any]) -> tuple[str | None, int]:
     try:
-        return None, asked.quantify(
-            inputs_of(
-                {
-                    **dict.fromkeys(
-                        ("distance_m", "mass_g", "energy_wh", "volume_ml", "price_fen", "count", "duration_s")
-                    ),
-                    **inputs_only(one),
-                },
-                one["region"],
-                one["month"],
-            )
-        )
+        return None, asked.quantify(inputs_of({**dict.fromkeys(("kind", *INPUTS)), **one}, ()))
     except Refused as refused:
         return refused.code, 0
 

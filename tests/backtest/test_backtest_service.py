@@ -137,9 +137,36 @@ async def test_the_export_holds_what_a_formula_can_credit(
     assert len(names[0]) == len(names[1]) == 3
     assert not names[0] & names[1]
     html = page(report)
-    assert html.count("<svg") == 4  # nobody gains
+    assert html.count("<svg") == 3  # nobody gains, and there is one month only
     assert not re.findall(r"(?:src|href)=\"(?!#)", html)
     assert "<script" not in html
+
+
+async def test_aggregation_is_not_told_apart_and_the_report_says_so(
+    service: Services, acts: Any, tmp_path: Path, owner: asyncpg.Connection
+) -> None:
+    """Grams are the person's and the platform's together, in the ledger as well."""
+    question = Question(candidate(service, SHENZHEN), None, MONDAY, MONDAY)
+    change = """
+        UPDATE activities SET co2e_mg = co2e_mg - $2, aggregated_mg = aggregated_mg + $2 WHERE id = $1
+    """
+    await owner.execute(change, acts["results"][0].activity_id, 1_000)
+    try:
+        export = await ask(service, question, tmp_path / "plain")
+        report = answer(question, export, "rows", reused=False)
+        assert report.findings.stored_mg == report.findings.total.before_mg
+        assert report.as_dict()["not_reckoned"] == []
+        assert "Aggregation" not in page(report)
+    finally:
+        await owner.execute(change, acts["results"][0].activity_id, -1_000)
+    taken = "aggregation: {threshold_mg: 1, per: month, source: 试验}\nclaims:"
+    path = draft(SHENZHEN, tmp_path, ("claims:", taken), ('"2021"', '"2026"'))
+    question = Question(candidate(service, path), None, MONDAY, MONDAY)
+    for engine in ("duckdb", "rows"):
+        told = answer(question, export, engine, reused=True)
+        assert told.findings.total.after_mg == told.findings.total.before_mg
+        assert told.as_dict()["not_reckoned"] == ["aggregation"]
+        assert "Aggregation 平台归集" in page(told)
 
 
 async def test_an_export_is_made_once(service: Services, acts: Any, tmp_path: Path) -> None:

@@ -84,3 +84,49 @@ def test_128_bits_ties_and_refusals(tmp_path: Path) -> None:
         assert found == engines.find("duckdb", export, before, after)
         assert found.total.after_mg > 0
     assert {each.reason for each in found.refused} == {"input_out_of_range", "negative_reduction"}
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_kinds_shares_windows_and_caps(tmp_path: Path) -> None:
+    first = dt.date(2026, 1, 1)
+    kinds = ["bus", "ferry", "tram"]
+    table = {
+        "name": "factor",
+        "unit": "gCO2e/km",
+        "keys": ["province", "kind"],
+        "rows": [{"key": ["440000", "bus"], "value": "46.5"}, {"key": ["440000", "tram"], "value": "40.1"}],
+        "source": "test",
+        "confidence": "example",
+    }
+    after = methodology(
+        "distance_m * factor[province, kind]",
+        version="2",
+        tables=[table],
+        rounding={"mode": "half_up"},
+        caps=[cap("day", count=2), cap("month", amount_mg=7_000)],
+        report_within_days=3,
+        self_report={"share_percent": 33, "source": "test"},
+    )
+    acts = [
+        act(
+            1 + place // 12,
+            first + dt.timedelta(days=place % 12 // 6),
+            distance_m=11 + 2 * place,
+            **({} if place % 7 == 0 else {"kind": place % 3}),
+            evidence=place % 2,
+            late_days=place % 5,
+        )
+        for place in range(60)
+    ]
+    export = export_of(tmp_path, acts, [metro(), after], first=first, last=dt.date(2026, 1, 31), kinds=kinds)
+    for before, tried in ((metro(), after), (after, metro("40", version="3"))):
+        found = engines.find("spark", export, before, tried)
+        assert found == rows.find(export, before, tried)
+        assert found == engines.find("duckdb", export, before, tried)
+    assert {each.reason for each in found.refused} == {
+        "reported_late",
+        "missing_input",
+        "unknown_kind",
+        "no_table_value",
+    }
+    assert {each.key.rpartition("/")[2] for each in found.caps} == {"day_count", "month_amount_mg"}

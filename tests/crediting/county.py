@@ -53,12 +53,17 @@ RULES = {
 
 async def county_preparer(service: Services, tmp_path: Path) -> Preparer:
     """The service's preparer with the county's texts beside the built-in ones."""
+    texts = {scene: TEXT.format(scene=scene, rules=rules) for scene, rules in RULES.items()}
+    return await preparer_with(service, tmp_path, texts)
+
+
+async def preparer_with(service: Services, tmp_path: Path, texts: dict[str, str]) -> Preparer:
+    """The service's preparer with these texts of the county, by scene, beside the built-in ones."""
     folder = tmp_path / "packs" / "enshi"
     folder.mkdir(parents=True)
     place = f'regions: [{{region: "{REGION}", name: {{zh: 恩施, en: Enshi}}}}]'
     (folder / "pack.yaml").write_text(place, encoding="utf-8")
-    for scene, rules in RULES.items():
-        text = TEXT.format(scene=scene, rules=rules)
+    for scene, text in texts.items():
         (folder / f"{scene}.yaml").write_text(text, encoding="utf-8")
     catalogue = load_catalogue(BUILT_IN, folder.parent)
     rows = [

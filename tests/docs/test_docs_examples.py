@@ -17,14 +17,17 @@ from pydantic import TypeAdapter, ValidationError
 
 from accounts import schemas as holders
 from app.api.audit import AuditList
+from app.api.factors import FactorRowList
 from app.api.oauth import TokenAnswer
 from app.api.operator import ResidentToken
 from app.api.platforms import ReversalRequest
 from app.crediting import schemas as activities
+from app.crediting.aggregation import AggregationList
 from app.crediting.queries import ActivityView
 from app.embedded.stack import Stack
 from app.migrate import migrate
 from app.problems import Problem
+from app.recalculation.schemas import RecalculationApproval, RecalculationInput
 from app.settings import Settings
 from app.verification import verify
 from app.versions import schemas as versions
@@ -45,6 +48,8 @@ MODELS = {
         TokenAnswer,
         ResidentToken,
         Problem,
+        RecalculationInput,
+        RecalculationApproval,
         holders.HolderBatch,
         holders.HolderBatchAnswer,
         holders.WithdrawalInput,
@@ -55,9 +60,12 @@ MODELS = {
         versions.StepInput,
         versions.ActivationInput,
         versions.RetirementInput,
-        versions.ExclusionInput,
+        versions.PackRetirementInput,
+        versions.SceneDaysInput,
         versions.Timeline,
         AuditList,
+        AggregationList,
+        FactorRowList,
     )
 }
 EXAMPLES = re.findall(

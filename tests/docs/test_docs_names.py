@@ -115,7 +115,9 @@ def test_commands_of_the_readme_exist(page):
     for text in PAGES.values():
         for used in re.findall(r"`make ([a-z-]+)", text):
             assert used in targets()
-        for used in re.findall(r"`tanpuhui ((?:(?:clients|methodologies) )?[a-z]+)", text):
+        for used in re.findall(
+            r"`tanpuhui ((?:(?:clients|methodologies|recalculations|audit) )?[a-z-]+)", text
+        ):
             assert used in known
 
 
@@ -127,7 +129,7 @@ def test_options_of_the_replay_exist():
 def test_what_the_status_denies_is_not_there():
     """Goes red when it comes: then the pages have to tell of it."""
     audiences = {path.split("/")[2] for path in create_app().openapi()["paths"] if path.startswith("/v1/")}
-    assert audiences == {"activities", "operator", "me", "methodologies"}
+    assert audiences == {"activities", "aggregation", "operator", "me", "methodologies", "factors"}
     assert not [m for m in load_catalogue(demonstration=True).methodologies if m.issuable]
 
 

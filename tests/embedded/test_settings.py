@@ -52,6 +52,7 @@ def test_production_names_everything_that_is_missing(data_dir: Path) -> None:
         (secrets.token_hex(33), "has 33 bytes"),
         ("correct horse battery staple", "not hexadecimal"),
     ],
+    ids=["zeros", "words", "16 bytes", "33 bytes", "text"],
 )
 @pytest.mark.parametrize("field", KEY_FIELDS)
 def test_production_refuses_a_bad_key(field: str, value: str, complaint: str) -> None:

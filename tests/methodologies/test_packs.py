@@ -168,13 +168,13 @@ def put(path, value):
         (put(["examples"], []), "/examples"),
         (put(["region"], "440300"), "/region"),
         (put(["region"], 330100), "/region"),
-        (put(["scene"], "no.such_scene"), ""),
+        (put(["scene"], "no.such_scene"), "/scene"),
         (put(["surprise"], 1), "/surprise"),
         (put(["points_only"], True), "/formula"),
-        (put(["issuable"], True), ""),
-        (put(["confidence"], "example"), ""),
-        (put(["parameters", 0, "confidence"], "provisional"), ""),
-        (put(["claims", 0, "required"], False), ""),
+        (put(["issuable"], True), "/authority"),
+        (put(["confidence"], "example"), "/demonstration_only"),
+        (put(["parameters", 0, "confidence"], "provisional"), "/provisional"),
+        (put(["claims", 0, "required"], False), "/claims"),
         (put(["claims", 0, "of"], "phone"), "/claims/0/of"),
         (put(["caps"], [{"id": "a", "per": "day", "basis": "programme", "source": "x"}]), "/caps/0"),
         (put(["plausibility"], {"max_speed_kmh": 30, "source": "x"}), "/plausibility"),
@@ -195,14 +195,18 @@ def test_what_is_no_mapping_is_refused(load, text):
 
 def test_issuable_needs_authority_filing_number_and_text(load, base):
     base |= {"issuable": True, "status": "in_force", "authority": "某局", "filing_no": "备〔2024〕1号"}
-    assert "issuable needs" in refused(load, base).message_en
+    assert "issuable needs" in (error := refused(load, base)).message_en
+    assert error.pointer == "/document/url"
     base["document"]["url"] = "https://example.org/text"
     assert load(base).methodologies[0].issuable
 
 
 def test_overlapping_periods_are_refused(load, base):
     other = copy.deepcopy(base) | {"version": "2", "in_force": {"from": dt.date(2025, 1, 1), "to": None}}
-    assert "overlap" in refused(load, base, other).message_en
+    error = refused(load, base, other)
+    assert "overlap from 2025-01-01 on" in error.message_en
+    assert "自 2025-01-01 起重叠" in error.message_zh
+    assert (error.path.name, error.pointer) == ("m1.yaml", "/in_force")
     base["in_force"]["to"] = dt.date(2025, 1, 1)
     assert "overlap" in refused(load, base, other).message_en
     base["in_force"]["to"] = dt.date(2024, 12, 31)
@@ -231,6 +235,9 @@ def test_versions_are_laid_over_the_common_keys_and_errors_point_into_them(load,
         "versions": own
     }
     assert len(load(text).methodologies) == 2
+    own[1]["in_force"]["from"] = dt.date(2024, 12, 31)
+    assert refused(load, text).pointer == "/versions/1/in_force"
+    own[1]["in_force"]["from"] = dt.date(2025, 1, 1)
     own[1]["examples"][0]["co2e_g"] = "1601"
     assert refused(load, text).pointer == "/versions/1/examples/0/co2e_g"
 

@@ -152,7 +152,8 @@ def test_a_text_keeps_to_the_provinces_and_years_that_it_names(read, table, text
         ({"shared": "no_such"}, "/tables/0/shared"),
         ({"covers": {"province": ["440000", "110000"]}}, "/tables/0/covers/province/1"),
         ({"covers": {"year": [2026]}}, "/tables/0/covers/year/0"),
-        ({"keys": ["year", "province"]}, "/tables/0/rows/0/key/0"),
+        ({"keys": ["year", "province"]}, "/tables/0/keys"),
+        ({"unit": "gCO2e/kWh"}, "/tables/0/unit"),  # it would count a thousandth
     ],
 )
 def test_what_a_shared_table_does_not_have_is_told_at_its_place(read, table, text, own, pointer):

@@ -102,6 +102,14 @@ def put(*path, value):
     return change
 
 
+def both(one, other):
+    def change(text):
+        one(text)
+        other(text)
+
+    return change
+
+
 def drop(*path):
     def change(text):
         *keys, last = path
@@ -257,7 +265,7 @@ STEPS = ("steps", 0, "rows")
         (put("formula", value=BASE["formula"].replace("grid[", "net[")), "/formula", "'net'"),
         (put("formula", value=BASE["formula"].replace("share", "part")), "/formula", "'part'"),
         (put("formula", value=BASE["formula"].replace("[kind]", "[month]")), "/formula", "pile[kind]"),
-        (put("tables", 1, "name", value="grid"), "", "twice"),
+        (put("tables", 1, "name", value="grid"), "/tables/1", "twice"),
         # units a factor apart: kg for g, km for m, per 100 km; dimensions agree, so the example tells
         (put("parameters", 0, "unit", value="kWh/km"), "/formula", "never above zero"),
         (put("parameters", 1, "unit", value="gCO2e/km"), "/formula", "swapped"),
@@ -276,7 +284,7 @@ STEPS = ("steps", 0, "rows")
         ),
         (put("examples", 0, "co2e_g", value="18371.4"), "/examples/0/co2e_g", "found 18371.5 g"),
         (put("examples", 0, "inputs", "kind", value="wireless"), "/examples/0", "no_table_value"),
-        (put("examples", 0, "inputs", "colour", value="red"), "/examples/0/inputs/colour", "pattern"),
+        (put("examples", 0, "inputs", "colour", value="red"), "/examples/0/inputs/colour", "known input"),
         (put("report_within_days", value=0), "/report_within_days", "1 or more"),
         (
             put("self_report", value={"share_percent": 101, "source": "x"}),
@@ -284,6 +292,33 @@ STEPS = ("steps", 0, "rows")
             "100 or less",
         ),
         (put("collection", value={"after_days": 2, "source": "x"}), "/collection/within_days", "missing"),
+        (put("aggregation", value={"per": "month", "source": "x"}), "/aggregation/threshold_mg", "missing"),
+        (
+            put("aggregation", value={"threshold_mg": 1, "per": "week", "source": "x"}),
+            "/aggregation/per",
+            "'day', 'month' or 'year'",
+        ),
+        (
+            put("aggregation", value={"threshold_mg": 0, "per": "day", "source": "x"}),
+            "/aggregation/threshold_mg",
+            "greater than 0",
+        ),
+        (
+            both(
+                put("collection", value={"after_days": 2, "within_days": 7, "source": "x"}),
+                put("aggregation", value={"threshold_mg": 1, "per": "day", "source": "x"}),
+            ),
+            "/aggregation",
+            "excludes collection",
+        ),
+        (
+            both(
+                put("points_only", value=True),
+                put("aggregation", value={"threshold_mg": 1, "per": "day", "source": "x"}),
+            ),
+            "/aggregation",
+            "no reduction to aggregate",
+        ),
         (put("rule", value="os:system"), "/formula", "either"),
     ],
 )
@@ -302,8 +337,10 @@ def test_an_example_that_comes_out_negative_is_told_with_its_value(base):
     # 0.07 kg/km is above Guangdong's 15 kWh × 0.4419, and below Shanghai's 15 kWh × 0.5737.
     base["parameters"][1]["value"] = "0.07"
     base["examples"][0]["inputs"]["province"] = 310_000
-    (found,) = check(base)
-    assert found.pointer == "/examples/0"
+    row, found = check(base)
+    # not one act of Shanghai could earn anything
+    assert (row.pointer, found.pointer) == ("/tables/0/rows/0", "/examples/0")
+    assert "for 310000, 2024" in row.message_en
     assert "(-1605.5 g, negative_reduction)" in found.message_en
     assert "减排量为负" in found.message_zh
 
@@ -353,6 +390,11 @@ def test_new_fields_are_part_of_the_content_and_their_absence_is_not(base):
     assert rich.content_hash != plain.content_hash
     assert (rich.text.report_within_days, rich.text.self_report.share_percent) == (30, 50)
     assert rebuild(rich.content).text.collection.within_days == 7
+    del base["collection"]
+    base["aggregation"] = {"threshold_mg": 250_000, "per": "month", "source": "武汉"}
+    aggregated = build(base)
+    assert aggregated.content_hash not in (plain.content_hash, rich.content_hash)
+    assert rebuild(aggregated.content).text.aggregation.threshold_mg == 250_000
 
 
 @settings(max_examples=150, deadline=None)

@@ -175,7 +175,7 @@ async def test_runners_that_start_at_once_register_a_job_once(
 
 async def test_the_services_own_jobs(service: Services, owner: asyncpg.Connection) -> None:
     jobs = {job.name: job for job in recurring(service)}
-    assert set(jobs) == {"make_partitions", "forget_answers", "rotate_keys", "compare_shadows"}
+    assert set(jobs) == {"make_partitions", "forget_answers", "rotate_keys", "compare_shadows", "recalculate"}
     now = datetime.datetime.now(datetime.UTC)
     for days in (0, 6.9, 7.1, 8.1, 30):
         await owner.execute(

@@ -202,7 +202,7 @@ BREAKAGES: dict[str, tuple[Change, str, str]] = {
     ),
     "scene": (
         all_of(ELSEWHERE, rewrite(RULE, "green.bottle_refill", "green.unheard_of")),
-        f"/{RULE}",
+        f"/{RULE}#/scene",
         "unknown scene green.unheard_of",
     ),
     "adopted_scene": (
@@ -226,17 +226,17 @@ BREAKAGES: dict[str, tuple[Change, str, str]] = {
         all_of(
             moved("510500", "泸州市", "Luzhou"), rewrite(RULE, "green.bottle_refill", "recycling.clothes")
         ),
-        f"/{RULE}",
+        f"/{RULE}#/in_force",
         "1) and Methodology(510500 recycling.clothes LZ-LVYAJIFEN.clothes 2024) of ",
     ),
     "twice": (
         all_of(ELSEWHERE, lambda folder: shutil.copy(folder / RULE, folder / "990100_sample" / "z.yaml")),
-        "/990100_sample/z.yaml",
+        "/990100_sample/z.yaml#/version",
         "region, code and version stand twice",
     ),
     "trip_without_body": (
         all_of(ELSEWHERE, write("990100_sample/walk.yaml", TRIP)),
-        "/990100_sample/walk.yaml",
+        "/990100_sample/walk.yaml#/claims",
         "Methodology(990200 trip.walk SAMPLE.walk 1) must claim body",
     ),
     "no_data": (
@@ -453,11 +453,11 @@ def test_an_operators_version_keeps_origins_and_goes_with_the_package_that_names
     rule = catalogue.select("990100", "green.bottle_refill", DAY)
     assert rule is not None
     newer = rebuild(rule.content.replace('"version":"1"', '"version":"2"'))
-    both = catalogue.with_versions([newer], {})
+    both = catalogue.with_versions([newer], {}, ())
     assert both.select("990100", "green.bottle_refill", DAY) is newer
     assert both.origin(newer) == "operator"
     assert {both.origin(m) for m in both.methodologies} == {"built-in", "operator"}
-    without = load_catalogue(demonstration=True).with_versions([newer], {})
+    without = load_catalogue(demonstration=True).with_versions([newer], {}, ())
     assert without.select("990100", "green.bottle_refill", DAY) is None
     assert {without.origin(m) for m in without.methodologies} == {"built-in"}
 

@@ -105,6 +105,12 @@ STRAY_ENTRY = """
         activity_id, asset_id, kind, debit, credit, 1, booked_at
     FROM entries WHERE activity_id = $1 AND credit = 10
 """
+TO_A_PLATFORM = """
+    INSERT INTO entries
+    SELECT holder_id, (left(id::text, 35) || CASE right(id::text, 1) WHEN '0' THEN '1' ELSE '0' END)::uuid,
+        activity_id, asset_id, kind, 1, 3, 1, booked_at
+    FROM entries WHERE activity_id = $1 AND credit = 10
+"""
 ONE_MG_MORE = """
     UPDATE balances SET open_mg = open_mg + 1 WHERE holder_id = (SELECT holder_id FROM activities WHERE id = $1)
 """
@@ -113,6 +119,31 @@ REVISION = """
         last_day, authors, created_at, updated_at, submitted_at, approved_at, approved_by, activates_at, etag)
     VALUES ('00000000-0000-0000-0000-00000000000{0}', '440300', 'trip.metro', 'C', '{0}', '', '', '', {1}, {2},
         '{{a}}', now(), now(), now(), now(), 'b', now(), 1)
+"""
+
+RECALCULATION = (
+    REVISION.format(7, "'2026-01-01'", "NULL")
+    + """
+    ; INSERT INTO recalculations (id, region, scene, revision_id, content_hash, first_day, state, requested_by, reason,
+        created_at, replaces, preview, previewed_at, approved_by, approved_at, approval_reason, activates_at, runs_from,
+        totals, changed_in_pass, ended_at)
+    SELECT ('00000000-0000-0000-0000-00000000000' || n)::uuid, '440300', 'trip.metro',
+        '00000000-0000-0000-0000-000000000007', '', '2026-01-01', 'done', 'a', '', now(), '[]', '{}', now(), 'b', now(),
+        '', now(), now(), '{"total": {"activities": 0, "before_mg": 0, "after_mg": 0, "before_points": 0,
+        "after_points": 0}}', 0, now() FROM generate_series(1, 2) n
+    """
+)
+RECALCULATED = """
+    INSERT INTO recalculated_activities
+    SELECT holder_id, id, '00000000-0000-0000-0000-00000000000{1}', now() + interval '{1} s', methodology_id, outcome,
+        reason, co2e_mg, full_mg, points, methodology_id, outcome, reason, {0}, full_mg, points
+    FROM activities WHERE id = $1
+"""
+TOTALS = """
+    UPDATE recalculations SET totals = (SELECT jsonb_build_object('total', jsonb_build_object('activities', 1,
+        'before_mg', co2e_mg, 'after_mg', {1}, 'before_points', points, 'after_points', points))
+        FROM activities WHERE id = $1)
+    WHERE id = '00000000-0000-0000-0000-00000000000{0}'
 """
 
 CASES = [
@@ -287,6 +318,48 @@ CASES = [
         frozenset({"balances"}),
     ),
     Case(
+        "grams of another text",
+        "assets_of_activities",
+        act("trip"),
+        (
+            """
+            INSERT INTO assets (kind, methodology_id, vintage, programme) VALUES ('reduction', 1000000, 2026, '')
+            """,
+            """
+            UPDATE entries SET asset_id = (SELECT id FROM assets WHERE methodology_id = 1000000)
+            WHERE activity_id = $1 AND credit = 10
+            """,
+        ),
+        of("trip"),
+    ),
+    Case(
+        "an activity that is not what a recalculation made of it",
+        "recalculated",
+        act("bag"),
+        (RECALCULATION, RECALCULATED.format("co2e_mg + 1", 1), TOTALS.format(1, "co2e_mg + 1")),
+        of("bag"),
+    ),
+    Case(
+        "a recalculation that began with something else than the one before left",
+        "recalculated",
+        act("bag"),
+        (
+            RECALCULATION,
+            RECALCULATED.format("co2e_mg + 1", 1),
+            RECALCULATED.format("co2e_mg", 2),
+            TOTALS.format(1, "co2e_mg + 1"),
+            TOTALS.format(2, "co2e_mg"),
+        ),
+        of("bag"),
+    ),
+    Case(
+        "a recalculation that says more than it did",
+        "recalculations",
+        lambda _: "mrc_" + "0" * 31 + "1",
+        (RECALCULATION, RECALCULATED.format("co2e_mg", 1), TOTALS.format(1, "co2e_mg + 1")),
+        of("bag"),
+    ),
+    Case(
         "grams booked as points",
         "assets_mixed",
         act("trip"),
@@ -299,6 +372,31 @@ CASES = [
         of("trip"),
     ),
     Case(
+        "a platform's part that was never booked",
+        "aggregated",
+        act("bag"),
+        (
+            "UPDATE activities SET co2e_mg = co2e_mg - 1, aggregated_mg = 1 WHERE id = $1",
+            "UPDATE entries SET amount = amount - 1 WHERE activity_id = $1 AND credit = 10",
+            ONE_MG_MORE.replace("+ 1", "- 1"),
+        ),
+        of("bag"),
+    ),
+    Case(
+        "a platform that took what the act does not say",
+        "aggregated",
+        act("trip"),
+        (TO_A_PLATFORM,),
+        of("trip"),
+    ),
+    Case(
+        "a platform that kept its part of a reversed act",
+        "aggregated",
+        act("reversed"),
+        (TO_A_PLATFORM,),
+        of("reversed"),
+    ),
+    Case(
         "points booked as grams",
         "assets_mixed",
         act("charge"),
@@ -309,6 +407,7 @@ CASES = [
             ),
         ),
         of("charge"),
+        frozenset({"assets_of_activities"}),
     ),
     Case(
         "an asset that does not exist",
@@ -406,7 +505,7 @@ CASES = [
         act("bag"),
         ("UPDATE activities SET methodology_id = 999999 WHERE id = $1",),
         of("bag"),
-        frozenset({"caps"}),
+        frozenset({"caps", "assets_of_activities"}),
     ),
     Case(
         "a text that is not what its hash says",

@@ -11,6 +11,7 @@ import asyncpg
 import pytest
 from versions.office import BASE, Office, midnight, new_city, refusal, text_of
 
+from app.auth.clients import disable_client
 from app.wiring import Services
 
 DAY = datetime.timedelta(days=1)
@@ -97,6 +98,36 @@ async def test_tokens_and_reversals_are_written_by_the_same_hand(office: Office,
     assert json.loads(row["before"]) == reversed_["before"]
 
 
+async def test_onboarding_consents_and_clients_are_written_down(
+    office: Office, phone: str, service: Services
+) -> None:
+    holder = await office.city.holder(office.author, phone, office.platform, region="440300")
+    onboarded = (await trail(office, action="holders.onboarded", actor_client_id=office.author.client_id))[0]
+    assert onboarded["after"] == {"holders": 1, "created": 1, "refused": 0, "consents": 6}
+    assert (onboarded["region"], bool(onboarded["address"])) == ("440000", True)
+    for _ in range(2):  # the second time, nothing is left to withdraw, and nothing is written
+        await office.author.post(
+            f"/v1/operator/holders/{holder}/consents/withdrawal", json={"scene_group": "trip"}
+        )
+    (withdrawn,) = await trail(office, action="holder.consents_withdrawn", target_id=holder)
+    assert withdrawn["after"] == {"source_id": None, "scene_group": "trip", "withdrawn": 1}
+
+    third = await office.city.client("operator", "440300", name="City office, Li Lei")
+    async with service.database.transaction() as session:
+        await disable_client(session, third.client_id, "left the office", datetime.datetime.now(datetime.UTC))
+    with pytest.raises(ValueError, match="disabled already"):
+        async with service.database.transaction() as session:
+            await disable_client(session, third.client_id, "x", datetime.datetime.now(datetime.UTC))
+    disabled, created = await trail(office, target_id=third.client_id)
+    assert (created["action"], created["actor_client_id"], created["region"]) == (
+        "client.created",
+        "local",
+        "440300",
+    )
+    assert (created["after"]["name"], bool(created["actor_name"])) == ("City office, Li Lei", True)
+    assert (disabled["action"], disabled["reason"]) == ("client.disabled", "left the office")
+
+
 async def test_pages_filters_and_exports_tell_the_same(office: Office) -> None:
     place = new_city()
     for _ in range(7):
@@ -158,57 +189,3 @@ async def test_what_is_refused_is_not_written_down(office: Office) -> None:
     shadow = await office.done(draft, "submission", office.author)
     assert refusal(await office.step(shadow, "approval", office.author)) == (403, "methodology.approve_own")
     assert len(await trail(office, target_id=draft["id"])) == 2
-
-
-async def test_an_excluded_scene_earns_nothing_on_its_days(office: Office, phone: str) -> None:
-    clock, path = office.clock, f"{BASE}/exclusions"
-    body = {
-        "region": "440300",
-        "scene": "trip.metro",
-        "first_day": str(clock.today + DAY),
-        "legal_basis": "emissions trading",
-        "reason": "notice 7",
-    }
-    made = await office.second.post(path, json=body)
-    assert made.status_code == 200, made.text
-    await office.city.service.live.refresh()
-    clock.forward(days=2)
-    assert (await office.trip("440300", phone, clock.today - 2 * DAY))["outcome"] == "credited"
-    excluded = await office.trip("440300", phone, clock.today - DAY)
-    assert (excluded["outcome"], excluded["reason"], excluded["co2e_g"]) == (
-        "rejected",
-        "scene_excluded",
-        "0",
-    )
-    assert excluded["activity_id"], "it is final, and kept"
-    below = await office.trip("440305", phone, clock.today - DAY, 10)
-    assert below["reason"] == "scene_excluded"
-    told = await office.platform.get(f"/v1/activities/{excluded['activity_id']}/explanation")
-    assert told.json()["activity"]["reason"] == "scene_excluded"
-
-    listed = (await office.author.get(path, params={"scene": "trip.metro"})).json()["items"]
-    assert [(each["id"], each["legal_basis"]) for each in listed] == [
-        (made.json()["id"], "emissions trading")
-    ]
-    end = f"{path}/{made.json()['id']}/end"
-    for day in (clock.today - DAY, clock.today - 9 * DAY):
-        answer = await office.second.post(end, json={"last_day": str(day), "reason": "over"})
-        assert answer.status_code == 422, answer.text
-    ended = await office.second.post(end, json={"last_day": str(clock.today), "reason": "over"})
-    assert ended.json()["last_day"] == str(clock.today)
-    await office.city.service.live.refresh()
-    clock.forward(days=2)
-    assert (await office.trip("440300", phone, clock.today - DAY))["outcome"] == "credited"
-    steps = await trail(office, target_id=made.json()["id"])
-    assert [step["action"] for step in steps] == ["scene.exclusion_ended", "scene.excluded"]
-    assert steps[1]["after"]["legal_basis"] == "emissions trading"
-
-    for wrong, code in (
-        ({"first_day": str(clock.today)}, "methodology.lead_too_short"),
-        ({"region": "310000"}, "methodology.out_of_region"),
-        ({"scene": "trip.teleport"}, "request.invalid"),
-        ({"last_day": str(clock.today)}, "request.invalid"),
-    ):
-        tomorrow = {"first_day": str(clock.today + DAY)}
-        answer = await office.second.post(path, json=body | tomorrow | wrong)
-        assert answer.json()["code"] == code, wrong
