@@ -14,12 +14,17 @@ from sqlalchemy import (
     Integer,
     SmallInteger,
     UniqueConstraint,
+    text,
 )
 from sqlmodel import Field, SQLModel
 
 
 def _moment(*, nullable: bool = False) -> Column[datetime]:
     return Column(DateTime(timezone=True), nullable=nullable)
+
+
+def _amount() -> Column[int]:
+    return Column(BigInteger, nullable=False, server_default=text("0"))
 
 
 class HolderKind(enum.StrEnum):
@@ -37,13 +42,24 @@ class HolderStatus(enum.IntEnum):
 
 
 class AccountKind(enum.IntEnum):
-    """What an entry's debit and credit side name: below 10 the system's, from 10 the holder's."""
+    """What an entry's debit and credit side name: below 10 the system's, from 10 the holder's.
+
+    Whose a system's account is, where there are many of a kind, tells the entry's `party_id`. Their balances are
+    summed, never stored. `HOLDER_OWED` is what a holder owes: it grows by its debit side.
+    """
 
     ISSUANCE_SIDE = 1
     PROGRAMME = 2
     PLATFORM_AGGREGATE = 3
+    MERCHANT = 4
+    BREAKAGE = 5
+    LOSS = 6
     HOLDER_OPEN = 10
+    HOLDER_ISSUED = 11
+    HOLDER_USED = 12
     HOLDER_POINTS = 20
+    HOLDER_HELD = 21
+    HOLDER_OWED = 22
 
 
 class AssetKind(enum.StrEnum):
@@ -51,6 +67,7 @@ class AssetKind(enum.StrEnum):
 
     REDUCTION = "reduction"
     POINTS = "points"
+    MONEY = "money"
 
 
 class EntryKind(enum.IntEnum):
@@ -58,6 +75,19 @@ class EntryKind(enum.IntEnum):
 
     CREDIT = 1
     REVERSAL = 2
+    HOLD = 3
+    RELEASE = 4
+    SPEND = 5
+    REFUND = 6
+    EXPIRY = 7
+    OFFSET = 8
+    SHORTFALL = 9
+    REPAYMENT = 10
+    BONUS = 11
+
+
+OF_ACTIVITIES = (EntryKind.CREDIT, EntryKind.REVERSAL)
+"""Entries whose cause is an activity."""
 
 
 class Holder(SQLModel, table=True):
@@ -74,15 +104,22 @@ class Holder(SQLModel, table=True):
 
 
 class Identity(SQLModel, table=True):
-    """A keyed hash of one identifier of a holder (16 bytes, in a uuid column)."""
+    """A keyed hash of one identifier of a holder (16 bytes, in a uuid column), and who said last that it is theirs."""
 
     __tablename__: ClassVar[str] = "identities"
-    __table_args__ = (Index("identities_holder", "holder_id"),)
+    __table_args__ = (
+        CheckConstraint(
+            "proof IN ('onboarding', 'sms', 'wechat', 'provider', 'operator')", name="identities_proof"
+        ),
+        Index("identities_holder", "holder_id"),
+    )
 
     token: UUID = Field(primary_key=True)
     holder_id: UUID
     scheme: str
     created_at: datetime = Field(sa_column=_moment())
+    proof: str = Field(default="onboarding", sa_column_kwargs={"server_default": text("'onboarding'")})
+    proven_at: datetime | None = Field(default=None, sa_column=_moment(nullable=True))
 
 
 class Consent(SQLModel, table=True):
@@ -108,7 +145,11 @@ class Balance(SQLModel, table=True):
 
     __tablename__: ClassVar[str] = "balances"
     __table_args__ = (
-        CheckConstraint("open_mg >= 0 AND points >= 0", name="balances_not_negative"),
+        CheckConstraint(
+            "open_mg >= 0 AND issued_mg >= 0 AND used_mg >= 0"
+            " AND points >= 0 AND held_points >= 0 AND owed_points >= 0",
+            name="balances_not_negative",
+        ),
         {"postgresql_with": {"fillfactor": "70"}},
     )
 
@@ -116,6 +157,10 @@ class Balance(SQLModel, table=True):
     status: int = Field(default=HolderStatus.ACTIVE, sa_column=Column(SmallInteger, nullable=False))
     open_mg: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
     points: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
+    issued_mg: int = Field(default=0, sa_column=_amount())
+    used_mg: int = Field(default=0, sa_column=_amount())
+    held_points: int = Field(default=0, sa_column=_amount())
+    owed_points: int = Field(default=0, sa_column=_amount())
 
 
 class Asset(SQLModel, table=True):
@@ -134,21 +179,26 @@ class Asset(SQLModel, table=True):
 
 
 class Entry(SQLModel, table=True):
-    """分录: one asset moves from the debit account to the credit account. Never changed."""
+    """分录: one asset moves from the debit account to the credit account. Never changed.
+
+    `cause_id` is what it was booked for: an activity, a redemption, a run that expired points.
+    """
 
     __tablename__: ClassVar[str] = "entries"
     __table_args__ = (
         CheckConstraint("amount > 0", name="entries_amount"),
         CheckConstraint("debit <> credit", name="entries_two_legs"),
+        Index("entries_party", "party_id", "id", postgresql_where=text("party_id IS NOT NULL")),
         {"postgresql_partition_by": "RANGE (id)"},
     )
 
     holder_id: UUID = Field(primary_key=True)
     id: UUID = Field(primary_key=True)
-    activity_id: UUID
+    cause_id: UUID
     asset_id: int
     kind: int = Field(sa_column=Column(SmallInteger, nullable=False))
     debit: int = Field(sa_column=Column(SmallInteger, nullable=False))
     credit: int = Field(sa_column=Column(SmallInteger, nullable=False))
     amount: int = Field(sa_column=Column(BigInteger, nullable=False))
     booked_at: datetime = Field(sa_column=_moment())
+    party_id: UUID | None = None

@@ -79,6 +79,19 @@ async def known_tokens(driver: "Driver", newcomers: Sequence[Newcomer]) -> set[U
     return set(await repository.resolve(driver, tokens)) if tokens else set()
 
 
+async def forgotten(driver: "Driver", newcomers: Sequence[Newcomer]) -> list[Newcomer]:
+    """Those without a person key, since somebody had their identities, whom nobody has any more: erased meanwhile.
+
+    Nobody is onboarded or erased from here on until the transaction ends.
+    """
+    known = [newcomer for newcomer in newcomers if newcomer.error is None and not newcomer.person_key]
+    if not known:
+        return []
+    await repository.lock_onboarding(driver)
+    tokens = await known_tokens(driver, known)
+    return [newcomer for newcomer in known if not any(token in tokens for token, _ in newcomer.tokens)]
+
+
 async def onboard(
     driver: "Driver",
     newcomers: Sequence[Newcomer],

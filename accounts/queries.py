@@ -1,19 +1,22 @@
 """What a holder sees of its account."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from uuid import UUID
 
-from sqlmodel import col, or_, select
+from sqlalchemy import and_, or_
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from accounts.ids import public_id
-from accounts.models import AccountKind, Asset, AssetKind, Balance, Entry, EntryKind, Holder
+from accounts.models import OF_ACTIVITIES, AccountKind, Asset, AssetKind, Balance, Entry, EntryKind, Holder
 from accounts.quantities import grams
 from accounts.schemas import EntryView
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from accounts.schemas import EntryWord
 
 HOLDER_SIDES = (AccountKind.HOLDER_OPEN, AccountKind.HOLDER_POINTS)
 
@@ -37,7 +40,13 @@ async def page_of_entries(
         .join(Asset, col(Asset.id) == col(Entry.asset_id))
         .where(
             col(Entry.holder_id) == holder_id,
-            or_(col(Entry.debit).in_(HOLDER_SIDES), col(Entry.credit).in_(HOLDER_SIDES)),
+            # Not what moves between the system's accounts, nor what was on hold and is spent: the hold told of it.
+            or_(
+                and_(
+                    col(Entry.debit) >= AccountKind.HOLDER_OPEN, col(Entry.debit) != AccountKind.HOLDER_HELD
+                ),
+                col(Entry.credit) >= AccountKind.HOLDER_OPEN,
+            ),
         )
         .order_by(col(Entry.id).desc())
         .limit(limit)
@@ -53,10 +62,10 @@ def entry_view(entry: Entry, asset: Asset, scenes: "Mapping[UUID, str]") -> Entr
     reduction = asset.kind == AssetKind.REDUCTION
     return EntryView(
         entry_id=public_id("ent", entry.id),
-        activity_id=public_id("act", entry.activity_id),
-        kind="credit" if entry.kind == EntryKind.CREDIT else "reversal",
+        activity_id=public_id("act", entry.cause_id) if entry.kind in OF_ACTIVITIES else None,
+        kind=cast("EntryWord", EntryKind(entry.kind).name.lower()),
         asset="reduction" if reduction else "points",
-        scene=scenes.get(entry.activity_id),
+        scene=scenes.get(entry.cause_id),
         co2e_g=grams(signed) if reduction else None,
         points=None if reduction else signed,
         booked_at=entry.booked_at.isoformat(),

@@ -131,7 +131,7 @@ def write_entries(writes: Writes, rows: Sequence[EntryRow], booked_at: datetime)
     """Append entries that are booked at one moment."""
     writes.add(
         """
-        INSERT INTO entries (holder_id, id, activity_id, asset_id, kind, debit, credit, amount, booked_at)
+        INSERT INTO entries (holder_id, id, cause_id, asset_id, kind, debit, credit, amount, booked_at)
         SELECT e.*, $9::timestamptz FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::int[], $5::smallint[],
             $6::smallint[], $7::smallint[], $8::bigint[]) AS e
         """,
@@ -189,12 +189,13 @@ async def standing_of(
     return list(
         await driver.fetch(
             """
-            SELECT e.activity_id, e.asset_id, a.kind = 'points' AS points, least(e.debit, e.credit) AS system,
-                greatest(e.debit, e.credit) AS account,
+            SELECT e.cause_id AS activity_id, e.asset_id, a.kind = 'points' AS points,
+                least(e.debit, e.credit) AS system, greatest(e.debit, e.credit) AS account,
                 sum(CASE WHEN e.debit < e.credit THEN e.amount ELSE -e.amount END)::bigint AS amount,
                 min(e.booked_at) FILTER (WHERE e.kind = 1) AS credited_at
             FROM entries e JOIN assets a ON a.id = e.asset_id
-            WHERE e.holder_id = ANY($1::uuid[]) AND e.id >= tanpuhui_uuid7_floor($2) AND e.activity_id >= $3
+            WHERE e.holder_id = ANY($1::uuid[]) AND e.id >= tanpuhui_uuid7_floor($2) AND e.cause_id >= $3
+              AND e.kind IN (1, 2)
             GROUP BY 1, 2, 3, 4, 5
             """,
             holder_ids,
@@ -214,7 +215,8 @@ async def standing_of_activity(driver: "asyncpg.Connection", holder_id: UUID, ac
                 sum(CASE WHEN e.debit < e.credit THEN e.amount ELSE -e.amount END)::bigint AS amount,
                 min(e.booked_at) FILTER (WHERE e.kind = 1) AS credited_at
             FROM entries e JOIN assets a ON a.id = e.asset_id
-            WHERE e.holder_id = $1 AND e.id >= tanpuhui_uuid7_floor($2) AND e.activity_id = $3
+            WHERE e.holder_id = $1 AND e.id >= tanpuhui_uuid7_floor($2) AND e.cause_id = $3
+              AND e.kind IN (1, 2)
             GROUP BY 1, 2, 3, 4
             """,
             holder_id,
@@ -315,6 +317,30 @@ async def add_consents(driver: "asyncpg.Connection", rows: Sequence[tuple[object
         )
 
 
+async def end_consents(
+    driver: "asyncpg.Connection",
+    holder_id: UUID,
+    source_id: UUID | None,
+    scene_group: str | None,
+    now: datetime,
+) -> list[Row]:
+    """End a locked holder's live consents; answers what they were."""
+    return list(
+        await driver.fetch(
+            """
+            UPDATE consents SET withdrawn_at = greatest($4, granted_at)
+            WHERE holder_id = $1 AND ($2::uuid IS NULL OR source_id = $2)
+              AND ($3::varchar IS NULL OR scene_group = $3) AND withdrawn_at IS NULL
+            RETURNING source_id, scene_group, text_version, granted_at
+            """,
+            holder_id,
+            source_id,
+            scene_group,
+            now,
+        )
+    )
+
+
 async def withdraw_consents(
     driver: "asyncpg.Connection",
     holder_id: UUID,
@@ -323,16 +349,4 @@ async def withdraw_consents(
     now: datetime,
 ) -> int:
     """End a locked holder's live consents; answers how many."""
-    rows = await driver.fetch(
-        """
-        UPDATE consents SET withdrawn_at = greatest($4, granted_at)
-        WHERE holder_id = $1 AND ($2::uuid IS NULL OR source_id = $2) AND ($3::varchar IS NULL OR scene_group = $3)
-          AND withdrawn_at IS NULL
-        RETURNING 1
-        """,
-        holder_id,
-        source_id,
-        scene_group,
-        now,
-    )
-    return len(rows)
+    return len(await end_consents(driver, holder_id, source_id, scene_group, now))

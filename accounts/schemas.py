@@ -6,6 +6,21 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from accounts.fields import Group, Moment, Region, Scheme, Text
 
+EntryWord = Literal[
+    "credit",
+    "reversal",
+    "hold",
+    "release",
+    "spend",
+    "refund",
+    "expiry",
+    "offset",
+    "shortfall",
+    "repayment",
+    "bonus",
+]
+"""Why something was booked: the names of `EntryKind`."""
+
 
 class _Input(BaseModel):
     model_config = ConfigDict(extra="forbid")
@@ -95,8 +110,8 @@ class EntryView(BaseModel):
     """One booking in a holder's account."""
 
     entry_id: str
-    activity_id: str
-    kind: Literal["credit", "reversal"]
+    activity_id: str | None = Field(description="`act_…`, where it was booked for an activity")
+    kind: EntryWord
     asset: Literal["reduction", "points"]
     scene: str | None
     co2e_g: str | None = Field(description="Signed; null for points")

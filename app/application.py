@@ -17,16 +17,31 @@ from app import metrics
 from app.api import (
     aggregation,
     audit,
+    bindings,
+    children,
+    consents,
+    corrections,
     factors,
+    mandates,
     me,
+    merchant,
+    merchant_redemptions,
+    merchant_shops,
     methodologies,
+    my_data,
     oauth,
+    offer_review,
     operator,
+    payments,
     platforms,
     public,
+    real_name,
     recalculations,
+    redemptions,
     scene_days,
     shadow,
+    sign_in,
+    webhooks,
 )
 from app.api.http import pointer
 from app.crediting.errors import StorageUnavailable
@@ -40,6 +55,35 @@ if TYPE_CHECKING:
     from app.wiring import Services
 
 log = structlog.get_logger(__name__)
+DOORS = (
+    oauth,
+    platforms,
+    aggregation,
+    operator,
+    scene_days,
+    methodologies,
+    shadow,
+    recalculations,
+    audit,
+    me,
+    consents,
+    mandates,
+    bindings,
+    my_data,
+    corrections,
+    public,
+    factors,
+    real_name,
+    children,
+    sign_in,
+    merchant,
+    merchant_shops,
+    merchant_redemptions,
+    redemptions,
+    offer_review,
+    webhooks,
+    payments,
+)
 HTTP_CODES = {404: "request.not_found", 405: "request.method", 413: "request.too_large"}
 AWAY = (
     DBAPIError,
@@ -152,21 +196,7 @@ def create_app(services: "Services | None" = None) -> FastAPI:
         title="Tanpuhui 碳普惠", version="1", docs_url="/docs", redoc_url=None, redirect_slashes=False
     )
     app.state.services = services
-    routed = (
-        oauth,
-        platforms,
-        aggregation,
-        operator,
-        scene_days,
-        methodologies,
-        shadow,
-        recalculations,
-        audit,
-        me,
-        public,
-        factors,
-    )
-    for module in routed:
+    for module in DOORS:
         app.include_router(module.router)
     app.add_exception_handler(DomainError, _on_domain_error)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
@@ -175,6 +205,8 @@ def create_app(services: "Services | None" = None) -> FastAPI:
         app.add_exception_handler(away, _on_storage_error)
     app.add_middleware(Observed)
     if services is not None:
-        app.add_middleware(Turns, pressed=services.intake.committing)
+        app.add_middleware(
+            Turns, pressed=lambda: services.intake.committing() or services.redemptions.committing()
+        )
     app.openapi = lambda: document(app)  # type: ignore[method-assign]
     return app

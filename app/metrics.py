@@ -23,6 +23,26 @@ METHODOLOGIES_STALE = Counter(
     "tanpuhui_methodologies_stale_total",
     "Requests that were not credited because the texts in force were not known for sure",
 )
+WEBHOOKS_PENDING = Gauge("tanpuhui_webhook_deliveries_pending", "Deliveries to live webhooks that wait")
+WEBHOOKS_DEAD = Gauge("tanpuhui_webhook_deliveries_dead", "Deliveries whose attempts are used up")
+WEBHOOK_ATTEMPTS = Counter("tanpuhui_webhook_attempts_total", "Attempts to deliver", ["result"])
+WEBHOOKS_DISABLED = Counter(
+    "tanpuhui_webhooks_disabled_total", "Webhooks disabled since they kept failing or were gone", ["reason"]
+)
+WEBHOOK_SECONDS = Histogram(
+    "tanpuhui_webhook_seconds",
+    "From the event to its acceptance by the receiver",
+    buckets=(0.1, 0.5, 1, 2, 5, 15, 60, 300, 1800, 7200, 86400),
+)
+PAYMENT_NOTIFICATIONS = Counter(
+    "tanpuhui_payment_notifications_total", "Notifications of the provider of payments", ["result"]
+)
+PAYMENT_TROUBLES = Counter(
+    "tanpuhui_payment_troubles_total",
+    "Differences from the provider's bills, and refunds that failed",
+    ["kind"],
+)
 METHODOLOGY_REFRESH_FAILURES = Counter(
     "tanpuhui_methodology_refresh_failures_total", "Looks at the methodologies in the database that failed"
 )
+SIGN_INS = Counter("tanpuhui_sign_ins_total", "Attempts of residents to sign in", ["method", "outcome"])

@@ -6,10 +6,28 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
+from accounts.agreement_schemas import (
+    BindingRedemption,
+    BindingStart,
+    ConsentGrantInput,
+    MandateInput,
+    MandateTermsInput,
+    OwnWithdrawalInput,
+)
 from accounts.schemas import HolderBatch, WithdrawalInput
+from app.api.payments import PaymentInput
 from app.api.platforms import ReversalRequest
+from app.auth.resident_schemas import (
+    ChildInput,
+    PhoneCodeInput,
+    RealNameInput,
+    RefreshInput,
+    SignInInput,
+    SignInMethodInput,
+)
 from app.auth.scopes import DESCRIPTIONS
 from app.crediting.schemas import ActivityReport
+from app.my_data.schemas import CorrectionDecisionInput, CorrectionInput
 from app.problems import Problem
 from app.recalculation.schemas import RecalculationApproval, RecalculationInput
 from app.versions.schemas import (
@@ -21,6 +39,15 @@ from app.versions.schemas import (
     SceneDaysInput,
     StepInput,
     TextInput,
+)
+from app.webhooks.schemas import ReplayInput, RotationInput, WebhookChange, WebhookInput
+from points.offer_schemas import OfferInput, OfferStep, ShopInput, StockInput, TillInput
+from points.redemption_schemas import (
+    AcceptanceBatch,
+    BindingInput,
+    OrderInput,
+    RefundInput,
+    VerificationInput,
 )
 
 NAMED = (
@@ -38,6 +65,35 @@ NAMED = (
     SceneDaysEndInput,
     RecalculationInput,
     RecalculationApproval,
+    PhoneCodeInput,
+    SignInInput,
+    RefreshInput,
+    SignInMethodInput,
+    ChildInput,
+    RealNameInput,
+    WebhookInput,
+    WebhookChange,
+    RotationInput,
+    ReplayInput,
+    PaymentInput,
+    ShopInput,
+    TillInput,
+    OfferInput,
+    OfferStep,
+    StockInput,
+    OrderInput,
+    BindingInput,
+    VerificationInput,
+    AcceptanceBatch,
+    RefundInput,
+    ConsentGrantInput,
+    OwnWithdrawalInput,
+    MandateTermsInput,
+    MandateInput,
+    BindingStart,
+    BindingRedemption,
+    CorrectionInput,
+    CorrectionDecisionInput,
     Problem,
 )
 DESCRIPTION = """\

@@ -85,7 +85,9 @@ async def running(settings: "Settings", stack: "Stack") -> AsyncIterator[Service
     async with services(settings, stack.database_url, stack.redis_url) as current:
         runner = Runner(current.database, utc_now, recurring(current))
         await runner.start()
-        work = (_refresh(current), _watch(stack), current.live.run())
+        work = [_refresh(current), _watch(stack), current.live.run(), current.webhooks.run()]
+        if current.payments is not None:
+            work.append(current.payments.run())
         tasks = [asyncio.create_task(each) for each in work]
         try:
             await runner.run_due()

@@ -31,9 +31,17 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from integrations.alipay.keys import is_private_key, is_public_key
+
 PREFIX: Final = "TANPUHUI_"
 KEY_BYTES: Final = 32
 KEY_FIELDS: Final = ("dedup_key", "identity_key", "receipt_key", "oprf_key")
+SIGN_IN_GROUPS: Final = (
+    ("sms_access_key_id", "sms_access_key_secret", "sms_sign_name", "sms_template_code"),
+    ("wechat_app_id", "wechat_app_secret"),
+    ("alipay_app_id", "alipay_private_key", "alipay_public_key"),
+)
+"""Settings of one provider each: all or none of them."""
 
 # 32 random bytes have about 30 different values and never in practice fewer than 18. Zeros, a repeated word
 # or a short text put into hexadecimal have fewer.
@@ -131,6 +139,9 @@ class Settings(BaseSettings):
     group_commit_max: PositiveInt = 500
 
     access_token_seconds: PositiveInt = 15 * 60
+    redemption_hold_seconds: PositiveInt = Field(
+        default=15 * 60, description="How long an order holds points and stock before it times out."
+    )
 
     client_requests_per_second: PositiveInt = Field(
         default=500, description="Rate that one client may keep up, averaged over ten seconds."
@@ -143,6 +154,71 @@ class Settings(BaseSettings):
     )
     methodology_poll_seconds: Annotated[float, Field(gt=0)] = Field(
         default=5, description="How often to look for changed methodologies where nobody tells of them."
+    )
+
+    resident_region: Annotated[str, Field(pattern="^[1-9][0-9]{5}$")] = Field(
+        default="100000", description="Region of a new account where the app names none (GB/T 2260)."
+    )
+    phone_trust_days: PositiveInt = Field(
+        default=90,
+        description="For how long after its last proof a phone number opens its account by itself.",
+    )
+    refresh_token_days: PositiveInt = 30
+    session_days: PositiveInt = 180
+    phone_codes_per_address: PositiveInt = Field(default=100, description="Codes by SMS an hour.")
+    sign_ins_per_address: PositiveInt = Field(default=1_000, description="Attempts to sign in an hour.")
+    show_phone_codes: bool = Field(
+        default=False, description="Print codes on the terminal instead of sending them. Development only."
+    )
+    sms_url: str = "https://dysmsapi.aliyuncs.com"
+    sms_access_key_id: str | None = None
+    sms_access_key_secret: SecretStr | None = None
+    sms_sign_name: str | None = None
+    sms_template_code: str | None = None
+    wechat_url: str = "https://api.weixin.qq.com"
+    wechat_app_id: str | None = None
+    wechat_app_secret: SecretStr | None = None
+    alipay_url: str = "https://openapi.alipay.com/gateway.do"
+    alipay_app_id: str | None = None
+    alipay_private_key: SecretStr | None = Field(
+        default=None, description="The application's, PEM or base64."
+    )
+    alipay_public_key: str | None = Field(default=None, description="Alipay's own, PEM or base64.")
+
+    webhook_loopback: bool = Field(
+        default=False,
+        description="Lets webhooks go to this machine itself, also by http. Never in production.",
+    )
+    webhook_max_attempts: Annotated[int, Field(ge=1, le=30)] = 12
+    webhook_retry_seconds: Annotated[float, Field(gt=0)] = Field(
+        default=5, description="Pause after the first failed attempt; each further one is three times longer."
+    )
+    webhook_disable_seconds: PositiveInt = Field(
+        default=5 * 86_400, description="An endpoint that fails for so long is disabled."
+    )
+
+    wechat_pay_url: str = Field(default="https://api.mch.weixin.qq.com", pattern=r"^https?://[^/]+$")
+    wechat_pay_merchant_id: str | None = Field(
+        default=None, description="None: no payments are taken. With it, all of `wechat_pay_…` are needed."
+    )
+    wechat_pay_app_id: str | None = None
+    wechat_pay_serial: str | None = Field(default=None, description="Serial of the merchant's certificate.")
+    wechat_pay_key_file: Path | None = Field(default=None, description="The merchant's private key, PEM.")
+    wechat_pay_platform_keys: Path | None = Field(
+        default=None, description="Folder of WeChat's certificates and public keys, `<serial or key id>.pem`."
+    )
+    wechat_pay_api_key: SecretStr | None = Field(default=None, description="API v3 key, 32 characters.")
+    wechat_pay_notify_url: str | None = None
+
+    binding_link_seconds: PositiveInt = Field(
+        default=600, description="How long a link that binds a platform's user can be redeemed."
+    )
+    export_hours: PositiveInt = Field(default=72, description="How long an export can be fetched.")
+    erasure_wait_days: Annotated[int, Field(ge=0, le=15)] = Field(
+        default=7, description="How long a wish to be forgotten can be cancelled; the law's term is 15 days."
+    )
+    access_log_days: Annotated[int, Field(ge=181)] = Field(
+        default=1_096, description="How long it is kept who read a holder's data."
     )
 
     # Empty stands for "not given": `_GeneratedKeys` fills it in, except in production, where it is refused.
@@ -180,14 +256,31 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _refuse_what_is_unsafe(self) -> Self:
-        problems = [*self._key_problems(), *self._database_problems()]
+        problems = [*self._key_problems(), *self._database_problems(), *self._sign_in_problems()]
         if self.methodology_poll_seconds * 4 > self.activation_lead_seconds:
             # A process stops crediting at half the lead: two looks must fit before.
             lead, poll = variable("activation_lead_seconds"), variable("methodology_poll_seconds")
             problems.append(f"{lead} must be at least four times {poll}")
+        problems += self._payment_problems()
+        if self.production and self.webhook_loopback:
+            problems.append(f"{variable('webhook_loopback')} is for development and tests only")
         if problems:
             raise PydanticCustomError("unsafe", "{problems}", {"problems": "\n".join(problems)})
         return self
+
+    def _payment_problems(self) -> list[str]:
+        names = [name for name in type(self).model_fields if name.startswith("wechat_pay_")]
+        missing = [variable(name) for name in names if getattr(self, name) is None]
+        if len(missing) == len(names) - 1:
+            return []
+        if self.production and not missing:
+            urls = ("wechat_pay_url", "wechat_pay_notify_url")
+            return [
+                f"{variable(name)} must begin with https://"
+                for name in urls
+                if not str(getattr(self, name)).startswith("https://")
+            ]
+        return [f"{name} is not set; WeChat Pay needs all of its settings or none" for name in missing]
 
     def _key_problems(self) -> list[str]:
         problems = []
@@ -205,6 +298,33 @@ class Settings(BaseSettings):
                 problems.append(f"{name} is the same as {seen[key]}; each key needs a value of its own")
             else:
                 seen[key] = name
+        return problems
+
+    def _sign_in_problems(self) -> list[str]:
+        problems = []
+        for group in SIGN_IN_GROUPS:
+            missing = [field for field in group if getattr(self, field) is None]
+            if 0 < len(missing) < len(group):
+                problems += [
+                    f"{variable(field)} is not set, and others of its provider are" for field in missing
+                ]
+        for field in ("sms_url", "wechat_url", "alipay_url"):
+            url = getattr(self, field)
+            if not url.startswith("https://" if self.production else ("https://", "http://")):
+                problems.append(f"{variable(field)} must begin with https://")
+        problems += self._alipay_key_problems()
+        if self.show_phone_codes and self.environment is not Environment.development:
+            problems.append(f"{variable('show_phone_codes')} is for development only")
+        return problems
+
+    def _alipay_key_problems(self) -> list[str]:
+        problems = []
+        if self.alipay_private_key is not None and not is_private_key(
+            self.alipay_private_key.get_secret_value()
+        ):
+            problems.append(f"{variable('alipay_private_key')} is no RSA private key in PEM or base64")
+        if self.alipay_public_key is not None and not is_public_key(self.alipay_public_key):
+            problems.append(f"{variable('alipay_public_key')} is no RSA public key in PEM or base64")
         return problems
 
     def _database_problems(self) -> list[str]:

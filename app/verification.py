@@ -9,11 +9,16 @@ from uuid import UUID
 
 import orjson
 
+from accounts import verification as of_agreements
 from accounts.ids import public_id
+from accounts.models import OF_ACTIVITIES, AccountKind, AssetKind
+from accounts.postings import STORED
 from app.crediting.decision import window_start
 from app.crediting.rules import CapRule, aggregation_key, aggregation_rule, cap_rules
 from app.versions.repository import COUNTING_CLOSURES
 from methodologies import Methodology, PackError, Refused, rebuild
+from points import redemption_verification
+from points.payments import verification as payment_verification
 
 if TYPE_CHECKING:
     import asyncpg
@@ -26,9 +31,42 @@ KEEPS = """
         SELECT FROM recalculated_activities r
         WHERE r.holder_id = activities.holder_id AND r.activity_id = activities.id))
 """
-PLATFORM_AGGREGATE, HOLDER_OPEN, HOLDER_POINTS = 3, 10, 20
+MOVES = (
+    (AssetKind.REDUCTION, AccountKind.ISSUANCE_SIDE, AccountKind.HOLDER_OPEN),
+    (AssetKind.REDUCTION, AccountKind.ISSUANCE_SIDE, AccountKind.PLATFORM_AGGREGATE),
+    (AssetKind.REDUCTION, AccountKind.HOLDER_OPEN, AccountKind.HOLDER_USED),
+    (AssetKind.POINTS, AccountKind.PROGRAMME, AccountKind.HOLDER_POINTS),
+    (AssetKind.POINTS, AccountKind.PROGRAMME, AccountKind.HOLDER_OWED),
+    (AssetKind.POINTS, AccountKind.PROGRAMME, AccountKind.LOSS),
+    (AssetKind.POINTS, AccountKind.BREAKAGE, AccountKind.HOLDER_POINTS),
+    (AssetKind.POINTS, AccountKind.HOLDER_POINTS, AccountKind.HOLDER_HELD),
+    (AssetKind.POINTS, AccountKind.MERCHANT, AccountKind.HOLDER_HELD),
+    (AssetKind.POINTS, AccountKind.MERCHANT, AccountKind.HOLDER_POINTS),
+    (AssetKind.POINTS, AccountKind.MERCHANT, AccountKind.BREAKAGE),
+    (AssetKind.MONEY, AccountKind.PROGRAMME, AccountKind.MERCHANT),
+)
+"""Between which accounts an asset moves, whichever is debited."""
+
+
+def _net(account: AccountKind) -> str:
+    """Sum of what entries add to an account of holders; what is owed grows by its debit side."""
+    up, down = ("debit", "credit") if account is AccountKind.HOLDER_OWED else ("credit", "debit")
+    return f"sum(CASE WHEN {up} = {account:d} THEN amount WHEN {down} = {account:d} THEN -amount ELSE 0 END)"
+
+
+_OF_ACTIVITIES = ", ".join(str(kind.value) for kind in OF_ACTIVITIES)
+_PLATFORM = AccountKind.PLATFORM_AGGREGATE.value
 PAGE = 5_000
-KEPT_TABLES = ("entries", "audit_records", "receipts", "methodology_closures", "recalculated_activities")
+KEPT_TABLES = (
+    "entries",
+    "audit_records",
+    "receipts",
+    "methodology_closures",
+    "recalculated_activities",
+    "redemption_lots",
+    "payment_differences",
+    *of_agreements.KEPT_TABLES,
+)
 """What is written once and never changed, partitions included."""
 
 # A query names the first row that breaks a rule; no row means that the rule holds.
@@ -88,41 +126,36 @@ QUERIES: dict[str, tuple[str, str]] = {
         f"""
         SELECT coalesce(b.holder_id, e.holder_id) FROM balances b
         FULL JOIN (
-            SELECT holder_id,
-                sum(CASE WHEN credit = {HOLDER_OPEN} THEN amount WHEN debit = {HOLDER_OPEN} THEN -amount ELSE 0 END)
-                    AS mg,
-                sum(CASE WHEN credit = {HOLDER_POINTS} THEN amount WHEN debit = {HOLDER_POINTS} THEN -amount
-                    ELSE 0 END) AS points
+            SELECT holder_id, {", ".join(f"{_net(account)} AS {name}" for account, name in STORED.items())}
             FROM entries GROUP BY holder_id) e ON e.holder_id = b.holder_id
-        WHERE b.holder_id IS NULL OR b.open_mg <> coalesce(e.mg, 0) OR b.points <> coalesce(e.points, 0)
+        WHERE b.holder_id IS NULL OR {" OR ".join(f"b.{name} <> coalesce(e.{name}, 0)" for name in STORED.values())}
         ORDER BY 1 LIMIT 1
         """,
     ),
     "entries_of_activities": (
         "The entries of an activity are its credit, and nothing is left of a reversed one",
         f"""
-        SELECT coalesce(a.id, e.activity_id) FROM activities a
+        SELECT coalesce(a.id, e.cause_id) FROM activities a
         FULL JOIN (
-            SELECT activity_id,
-                sum(CASE WHEN credit = {HOLDER_OPEN} THEN amount WHEN debit = {HOLDER_OPEN} THEN -amount ELSE 0 END)
-                    AS mg,
-                sum(CASE WHEN credit = {HOLDER_POINTS} THEN amount WHEN debit = {HOLDER_POINTS} THEN -amount
-                    ELSE 0 END) AS points
-            FROM entries GROUP BY activity_id) e ON e.activity_id = a.id
+            SELECT cause_id, {_net(AccountKind.HOLDER_OPEN)} AS open_mg,
+                {_net(AccountKind.HOLDER_POINTS)} - {_net(AccountKind.HOLDER_OWED)} AS points
+            FROM entries WHERE kind IN ({_OF_ACTIVITIES})
+            GROUP BY cause_id) e ON e.cause_id = a.id
         WHERE a.id IS NULL
-           OR coalesce(e.mg, 0) <> CASE WHEN {EARNED} THEN a.co2e_mg ELSE 0 END
+           OR coalesce(e.open_mg, 0) <> CASE WHEN {EARNED} THEN a.co2e_mg ELSE 0 END
            OR coalesce(e.points, 0) <> CASE WHEN {EARNED} THEN a.points ELSE 0 END
         ORDER BY 1 LIMIT 1
         """,
     ),
     "assets_of_activities": (
         "The grams that stand of an activity are of the text that it is computed by",
-        """
-        SELECT e.activity_id FROM (
-            SELECT activity_id, asset_id FROM entries GROUP BY activity_id, asset_id
+        f"""
+        SELECT e.cause_id FROM (
+            SELECT cause_id, asset_id FROM entries WHERE kind IN ({_OF_ACTIVITIES})
+            GROUP BY cause_id, asset_id
             HAVING sum(CASE WHEN debit < credit THEN amount ELSE -amount END) <> 0) e
         JOIN assets s ON s.id = e.asset_id AND s.kind = 'reduction'
-        JOIN activities a ON a.id = e.activity_id
+        JOIN activities a ON a.id = e.cause_id
         WHERE s.methodology_id <> a.methodology_id ORDER BY 1 LIMIT 1
         """,
     ),
@@ -171,23 +204,23 @@ QUERIES: dict[str, tuple[str, str]] = {
     "aggregated": (
         "What platforms have aggregated is what the activities say, and nothing is left of a reversed one",
         f"""
-        SELECT coalesce(a.id, e.activity_id) FROM (
+        SELECT coalesce(a.id, e.cause_id) FROM (
             SELECT id, aggregated_mg FROM activities WHERE aggregated_mg > 0 AND {EARNED}) a
         FULL JOIN (
-            SELECT activity_id, sum(CASE WHEN credit = {PLATFORM_AGGREGATE} THEN amount ELSE -amount END) AS mg
-            FROM entries WHERE {PLATFORM_AGGREGATE} IN (debit, credit) GROUP BY activity_id) e ON e.activity_id = a.id
+            SELECT cause_id, sum(CASE WHEN credit = {_PLATFORM} THEN amount ELSE -amount END) AS mg
+            FROM entries WHERE {_PLATFORM} IN (debit, credit) GROUP BY cause_id) e
+            ON e.cause_id = a.id
         WHERE coalesce(e.mg, 0) <> coalesce(a.aggregated_mg, 0) ORDER BY 1 LIMIT 1
         """,
     ),
     "assets_mixed": (
         "Reductions move between reduction accounts, points between points accounts",
         f"""
-        SELECT e.activity_id FROM entries e LEFT JOIN assets a ON a.id = e.asset_id
-        WHERE a.id IS NULL
-           OR (a.kind = 'reduction' AND NOT (least(debit, credit) = 1
-               AND greatest(debit, credit) IN ({PLATFORM_AGGREGATE}, {HOLDER_OPEN})))
-           OR (a.kind = 'points' AND NOT (least(debit, credit) = 2 AND greatest(debit, credit) = {HOLDER_POINTS}))
-        ORDER BY 1 LIMIT 1
+        SELECT e.cause_id FROM entries e LEFT JOIN assets a ON a.id = e.asset_id
+        LEFT JOIN (VALUES {", ".join(f"('{kind}', {low:d}, {high:d})" for kind, low, high in MOVES)})
+            AS m (kind, low, high)
+            ON m.kind = a.kind AND m.low = least(e.debit, e.credit) AND m.high = greatest(e.debit, e.credit)
+        WHERE m.kind IS NULL ORDER BY 1 LIMIT 1
         """,
     ),
     "lots": (
@@ -202,7 +235,8 @@ QUERIES: dict[str, tuple[str, str]] = {
     "negative": (
         "No balance and no lot is negative, no cap is exceeded",
         """
-        SELECT holder_id FROM balances WHERE open_mg < 0 OR points < 0
+        SELECT holder_id FROM balances
+        WHERE least(open_mg, issued_mg, used_mg, points, held_points, owed_points) < 0
         UNION ALL SELECT holder_id FROM lots WHERE remaining < 0
         UNION ALL SELECT holder_id FROM cap_usage WHERE used < 0 OR used > cap LIMIT 1
         """,
@@ -233,6 +267,15 @@ PREFIXES = {
 }
 
 
+AREAS = (of_agreements, redemption_verification, payment_verification)
+"""Modules that bring rules of their own."""
+
+
+def queries() -> dict[str, tuple[str, str]]:
+    """The rules that are one query each, of all areas."""
+    return QUERIES | {rule: query for area in AREAS for rule, query in area.QUERIES.items()}
+
+
 @dataclass(frozen=True)
 class Finding:
     """What a rule found: `breach` is the first row that breaks it, or None."""
@@ -247,9 +290,10 @@ Check = Callable[["asyncpg.Connection"], Coroutine[Any, Any, str | None]]
 
 async def verify(driver: "asyncpg.Connection") -> AsyncIterator[Finding]:
     """Check every rule, one after the other, on one snapshot of the caller's transaction."""
-    for rule, (meaning, query) in QUERIES.items():
+    prefixes = PREFIXES | {rule: kind for area in AREAS for rule, kind in area.PREFIXES.items()}
+    for rule, (meaning, query) in queries().items():
         found = await driver.fetchval(query)
-        prefix = PREFIXES.get(rule, "act")
+        prefix = prefixes.get(rule, "act")
         yield Finding(rule, meaning, None if found is None else public_id(prefix, UUID(bytes=found.bytes)))
     checks: dict[str, tuple[str, Check]] = {
         "recomputed": ("Every reduction can be computed again from what was stored with it", _recompute),

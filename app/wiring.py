@@ -10,19 +10,30 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from accounts.consent_texts import ConsentTexts, load_consent_texts
 from app import metrics
 from app.auth.keys import KeyRing
 from app.auth.rate_limit import RateLimiter
+from app.auth.sign_in import SignIn, sign_in_of
 from app.auth.tokens import Tokens
 from app.crediting.intake import Intake
 from app.crediting.prepare import Preparer
 from app.crediting.repository import know_methodologies
 from app.crediting.rules import Rules
 from app.database import Database, engine_for
+from app.payments.orders import RedemptionOrders
+from app.payments.service import Payments
+from app.payments.setup import client_of, payments_of
+from app.redeeming.consequences import Consequences
+from app.redeeming.desk import RedemptionDesk
 from app.settings import Settings
 from app.versions.live import LiveMethodologies
+from app.webhooks.delivery import Deliverer
+from app.webhooks.signing import SecretBox
+from app.webhooks.targets import Targets
 from dedup.person_key import IdentityHasher, PersonKeys
 from dedup.tokens import TokenMaker
+from integrations import outbound
 from methodologies import Catalogue, installed_plugins, load_catalogue
 from points.programmes import load_programmes
 
@@ -70,6 +81,11 @@ class Services:
     token_maker: TokenMaker
     person_keys: PersonKeys
     live: LiveMethodologies
+    sign_in: SignIn
+    webhooks: Deliverer
+    redemptions: RedemptionDesk
+    payments: Payments | None
+    consent_texts: ConsentTexts
 
     def rules_now(self) -> Rules:
         """The rules that count at this moment, as far as this process knows; what credits asks the preparer."""
@@ -99,7 +115,9 @@ async def services(
     hasher = IdentityHasher(settings.identity_key.get_secret_value())
     token_maker = TokenMaker(dedup_key, receipt_key)
     person_keys = PersonKeys(settings.oprf_key.get_secret_value())
+    provider_http = client_of(settings)
     tokens = Tokens(KeyRing(receipt_key), settings.access_token_seconds)
+    http = outbound.client()
     try:
         now = utc_now()
         catalogue = read_catalogue(settings)
@@ -119,11 +137,32 @@ async def services(
         async with database.reading() as session:
             await tokens.keys.refresh(session, now)
         preparer = Preparer(Rules(catalogue, load_programmes(), ids), hasher, token_maker)
+        webhooks = Deliverer(
+            database,
+            preparer.listeners,
+            Targets(loopback=settings.webhook_loopback),
+            SecretBox(receipt_key),
+            clock,
+            max_attempts=settings.webhook_max_attempts,
+            retry_s=settings.webhook_retry_seconds,
+            disable_after=datetime.timedelta(seconds=settings.webhook_disable_seconds),
+        )
+        await webhooks.refresh()
         intake = Intake(
             database,
             preparer,
             clock,
             committers=settings.committers,
+            group_max=settings.group_commit_max,
+        )
+        desk = RedemptionDesk(
+            database,
+            preparer,
+            clock,
+            also=Consequences(preparer.listeners),
+            hold=datetime.timedelta(seconds=settings.redemption_hold_seconds),
+            # One at a time: groups that share an offer would wait for each other, and one larger group costs less.
+            committers=1,
             group_max=settings.group_commit_max,
         )
         live = LiveMethodologies(
@@ -150,8 +189,16 @@ async def services(
             token_maker=token_maker,
             person_keys=person_keys,
             live=live,
+            sign_in=sign_in_of(settings, http, redis, tokens, hasher, person_keys, clock),
+            webhooks=webhooks,
+            redemptions=desk,
+            payments=payments_of(settings, database, RedemptionOrders(desk.policy), clock, provider_http),
+            consent_texts=load_consent_texts(),
         )
         await intake.close()
+        await desk.close()
     finally:
+        await http.aclose()
+        await provider_http.aclose()
         await redis.aclose()
         await database.close()

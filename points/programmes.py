@@ -40,6 +40,7 @@ class Programme(_Data):
     first_day: datetime.date = Field(alias="from")
     points_per_g: Annotated[int, Field(ge=0, le=1000)]
     expiry_months: Annotated[int, Field(ge=1, le=120)]  # at most 10 years: 深圳市碳普惠管理办法
+    refund_restored_days: Annotated[int, Field(ge=0, le=366)] = 30  # of points that expired; 0: to breakage
     source: str | None = None
     scenes: dict[str, SceneRule] = {}
 

@@ -1,6 +1,7 @@
-"""SQL that an intake batch needs of points."""
+"""SQL of lots: earned into, spent from the earliest on, given back to where they came from."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -86,3 +87,65 @@ async def take_back(
         amount,
     )
     return row is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Points taken from, or to be given back to, one lot."""
+
+    asset_id: int
+    expires_on: date
+    points: int
+
+
+def earliest_first(lots: Sequence[Part], points: int) -> list[Part] | None:
+    """The parts of the lots that make up a price, the earliest expiry first; None where they do not suffice."""
+    taken: list[Part] = []
+    for lot in sorted(lots, key=lambda lot: (lot.expires_on, lot.asset_id)):
+        if points <= 0:
+            break
+        share = min(lot.points, points)
+        if share > 0:
+            taken.append(Part(lot.asset_id, lot.expires_on, share))
+            points -= share
+    return None if points > 0 else taken
+
+
+async def read_lots(
+    driver: "asyncpg.Connection", holder_ids: Sequence[UUID], today: date
+) -> dict[UUID, list[Part]]:
+    """Locked holder → what is left in its lots that have not expired, the earliest first."""
+    rows = await driver.fetch(
+        """
+        SELECT holder_id, asset_id, expires_on, remaining FROM lots
+        WHERE holder_id = ANY($1::uuid[]) AND remaining > 0 AND expires_on > $2
+        ORDER BY expires_on, asset_id
+        """,
+        holder_ids,
+        today,
+    )
+    found: dict[UUID, list[Part]] = {}
+    for row in rows:
+        found.setdefault(row[0], []).append(Part(row[1], row[2], row[3]))
+    return found
+
+
+def change_lots(writes: "Writes", changes: Sequence[tuple[UUID, Part]]) -> None:
+    """Take points out of lots (negative) or give them back (positive); one row for each lot, of locked holders."""
+    if not changes:
+        return
+    sums: dict[tuple[UUID, int, date], int] = {}
+    for holder_id, part in changes:
+        key = (holder_id, part.asset_id, part.expires_on)
+        sums[key] = sums.get(key, 0) + part.points
+    writes.add(
+        """
+        UPDATE lots l SET remaining = l.remaining + c.points
+        FROM unnest($1::uuid[], $2::int[], $3::date[], $4::bigint[]) AS c (holder, asset, expires, points)
+        WHERE l.holder_id = c.holder AND l.asset_id = c.asset AND l.expires_on = c.expires
+        """,
+        [key[0] for key in sums],
+        [key[1] for key in sums],
+        [key[2] for key in sums],
+        list(sums.values()),
+    )

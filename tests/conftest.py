@@ -49,6 +49,8 @@ def settings(data_dir: Path) -> Settings:
         redis_url=None,
         client_requests_per_second=1_000_000,
         resident_requests_per_second=1_000_000,
+        webhook_loopback=True,
+        webhook_retry_seconds=0.2,
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 
+from accounts.ids import parse_public_id
 from app.auth.clients import create_client
 from app.auth.models import OrganisationKind
 from app.wiring import Services
@@ -94,6 +95,14 @@ class City:
         answer = await operator.post(f"/v1/operator/holders/{holder_id}/token")
         assert answer.status_code == 200, answer.text
         return Caller(self.http, answer.json()["access_token"], operator.organisation_id, "", "")
+
+    async def signed_in(self, holder_id: str) -> Caller:
+        """A resident with a session of its own, as after a sign-in: may read and write."""
+        holder = parse_public_id("hld", holder_id)
+        assert holder is not None
+        async with self.service.database.transaction() as session:
+            given = await self.service.sign_in.sessions.begin(session, holder, "phone", "", datetime.now(UTC))
+        return Caller(self.http, given.access_token, "", "", "")
 
 
 def metro(event_id: str, phone: str, **over: Any) -> dict[str, Any]:

@@ -19,8 +19,6 @@ from app.problems import RequestError
 from app.wiring import utc_now
 
 if TYPE_CHECKING:
-    from uuid import UUID
-
     from app.auth.principal import Principal
     from app.wiring import Services
 
@@ -33,18 +31,15 @@ async def write(
 ) -> Response:
     """Run a write in one transaction; with an Idempotency-Key, run it once and repeat its answer.
 
-    The key counts for the caller's organisation and this very address. The body is kept as a keyed MAC only.
+    The key counts for the caller (a resident, or an organisation) and this very address. The body is kept as a keyed
+    MAC only.
     """
-    key = request.headers.get("idempotency-key")
-    if key is None:
+    found_key = key_of(request, principal, services, body)
+    if found_key is None:
         async with services.database.transaction() as session:
             content = await act(session)
         return json_response(content)
-    if not 0 < len(key) <= MAX_KEY_LENGTH or not key.isascii() or not key.isprintable():
-        raise RequestError(
-            "request.invalid", Fault("", "Idempotency-Key must be 1 to 255 printable ASCII characters")
-        )
-    token, mac = _token_and_mac(services, principal.organisation_id, request, key, body)
+    token, mac = found_key
     async with services.database.transaction() as session:
         # One caller at a time for a key; the answer is looked up by the next statement.
         await session.exec(  # type: ignore[call-overload]
@@ -65,11 +60,19 @@ async def write(
     return Response(answer, media_type=JSON)
 
 
-def _token_and_mac(
-    services: "Services", organisation_id: "UUID", request: Request, key: str, body: bytes
-) -> tuple[bytes, bytes]:
+def key_of(
+    request: Request, principal: "Principal", services: "Services", body: bytes
+) -> tuple[bytes, bytes] | None:
+    """The token of a request's key, and the keyed MAC of its body; None without a key."""
+    key = request.headers.get("idempotency-key")
+    if key is None:
+        return None
+    if not 0 < len(key) <= MAX_KEY_LENGTH or not key.isascii() or not key.isprintable():
+        raise RequestError(
+            "request.invalid", Fault("", "Idempotency-Key must be 1 to 255 printable ASCII characters")
+        )
+    # A resident's keys are the resident's own, whoever issued the token.
+    owner = principal.organisation_id if principal.holder_id is None else principal.holder_id
     where = f"{request.method} {request.scope['path']}"
-    token = services.token_maker.body_mac(
-        orjson.dumps(["idempotency", organisation_id.bytes.hex(), where, key])
-    )
+    token = services.token_maker.body_mac(orjson.dumps(["idempotency", owner.bytes.hex(), where, key]))
     return token, services.token_maker.body_mac(hashlib.blake2b(body).digest())

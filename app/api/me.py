@@ -1,4 +1,4 @@
-"""The doors of residents. Sign-in of their own comes later; an operator's read-only token serves until then."""
+"""What residents see of their own account."""
 
 from typing import Annotated
 from uuid import UUID
@@ -58,7 +58,7 @@ async def my_entries(
     async with services.database.reading() as session:
         rows = await queries.page_of_entries(session, _own(principal), before, limit + 1)
         page = rows[:limit]
-        ids = {entry.activity_id for entry, _ in page}
+        ids = {entry.cause_id for entry, _ in page}
         scenes = dict(
             (
                 await session.exec(

@@ -25,12 +25,13 @@ from app.api import idempotency
 from app.api.access import ServicesDep, caller
 from app.api.account import account_view
 from app.api.http import JSON, address_of, json_response, media_type, operation, parse, read_body
-from app.auth import audit, scopes
+from app.auth import audit, resident_repository, scopes
 from app.auth import repository as auth
 from app.auth.principal import Principal, covers
 from app.crediting.prepare import CLOCK_TOLERANCE, SOURCE_SCOPED
 from app.crediting.schemas import EARLIEST
 from app.database import driver_of
+from app.my_data import access
 from app.problems import RequestError
 from app.wiring import Services
 
@@ -85,6 +86,7 @@ async def onboard_holders(
             n for n in newcomers if n.error is None and not any(token in known for token, _ in n.tokens)
         ]
         await asyncio.to_thread(onboarding.compute_person_keys, strangers, services.person_keys)
+        onboarding.compute_person_keys(await onboarding.forgotten(driver, newcomers), services.person_keys)
         await onboarding.onboard(driver, newcomers, lambda region: _may_write(principal, region), now)
         if newcomers and not _is_platform(principal):
             # A platform's consents carry its own receipts; an operator records them for others.
@@ -120,9 +122,10 @@ async def read_holder(
     principal: Annotated[Principal, Depends(caller(scopes.HOLDERS_READ))],
     services: ServicesDep,
 ) -> Response:
-    """Balances of a holder of the operator's region."""
-    async with services.database.reading() as session:
+    """Balances of a holder of the operator's region. The holder's access log tells of it."""
+    async with services.database.transaction() as session:
         holder = await _holder(session, principal, holder_id)
+        await access.record(session, principal, "account", [(holder, holder_id)], services.intake.clock())
         return json_response((await account_view(session, holder)).model_dump())
 
 
@@ -142,7 +145,8 @@ async def issue_resident_token(
     now = services.intake.clock()
     lifetime = services.settings.access_token_seconds
     async with services.database.transaction() as session:
-        holder, region = await _holder_and_region(session, principal, holder_id)
+        holder, region = await holder_and_region(session, principal, holder_id)
+        epoch = await resident_repository.epoch_of(session, holder)
         await audit.append(
             session,
             principal,
@@ -152,6 +156,7 @@ async def issue_resident_token(
             region=region,
             address=address_of(request),
         )
+        await access.record(session, principal, "token", [(holder, holder_id)], now)
     resident = Principal(
         client_id=principal.client_id,
         organisation_id=principal.organisation_id,
@@ -160,6 +165,7 @@ async def issue_resident_token(
         scopes=frozenset({scopes.ME_READ}),
         expires_at=int(now.timestamp()) + lifetime,
         holder_id=holder,
+        epoch=epoch,
     )
     answer = ResidentToken(
         access_token=services.tokens.issue(resident, now), expires_in=lifetime, scope=scopes.ME_READ
@@ -192,7 +198,7 @@ async def withdraw_consents(
         raise RequestError("request.invalid", Fault("/source_id", "not an organisation's id"))
 
     async def act(session: AsyncSession) -> Any:
-        holder, region = await _holder_and_region(session, principal, holder_id)
+        holder, region = await holder_and_region(session, principal, holder_id)
         driver = await driver_of(session)
         await repository.lock_holders(driver, [holder])
         now = services.intake.clock()
@@ -224,10 +230,11 @@ async def _read(request: Request, services: Services) -> bytes:
 
 
 async def _holder(session: AsyncSession, principal: Principal, text: str) -> UUID:
-    return (await _holder_and_region(session, principal, text))[0]
+    return (await holder_and_region(session, principal, text))[0]
 
 
-async def _holder_and_region(session: AsyncSession, principal: Principal, text: str) -> tuple[UUID, str]:
+async def holder_and_region(session: AsyncSession, principal: Principal, text: str) -> tuple[UUID, str]:
+    """A holder of the operator's region, and where exactly; `HolderNotFound` otherwise."""
     holder_id = parse_public_id("hld", text)
     found = None if holder_id is None else await queries.find_holder(session, holder_id)
     if holder_id is None or found is None or not principal.may_see_region(found[0].region):

@@ -46,9 +46,10 @@ from app.crediting.errors import (
     Unprocessable,
     WithoutConsent,
 )
-from app.crediting.models import Outcome
+from app.crediting.models import Activity, Outcome
 from app.crediting.schemas import ActivityOutcome, ActivityReport, BatchOutcome
 from app.crediting.service import CONFLICT, Result
+from app.my_data import access
 from app.problems import RequestError
 from app.wiring import Services
 
@@ -273,8 +274,9 @@ def _activity_id(text: str) -> UUID:
 )
 async def read_activity(activity_id: ActivityId, principal: Reader, services: ServicesDep) -> Response:
     """A source sees its own, an operator those of its region, a holder its own."""
-    async with services.database.reading() as session:
+    async with access.session_for(services, principal, queries.OPERATOR_SCOPES) as session:
         activity = await queries.visible_activity(session, principal, _activity_id(activity_id))
+        await _record(session, principal, services, "activity", activity)
         window = await collection.window_of(session, services.rules_now(), activity)
         return json_response(queries.view(activity, window).model_dump(mode="json"))
 
@@ -287,8 +289,9 @@ async def read_activity(activity_id: ActivityId, principal: Reader, services: Se
 )
 async def explain_activity(activity_id: ActivityId, principal: Reader, services: ServicesDep) -> Response:
     """Formula, every parameter with its source, every step, rounding, caps and points."""
-    async with services.database.reading() as session:
+    async with access.session_for(services, principal, queries.OPERATOR_SCOPES) as session:
         activity = await queries.visible_activity(session, principal, _activity_id(activity_id))
+        await _record(session, principal, services, "explanation", activity)
         told = await explanation.explain(session, services.rules_now(), activity)
         return json_response(told.model_dump(mode="json"))
 
@@ -365,3 +368,12 @@ async def collect_activity(
         return queries.view(activity).model_dump(mode="json")
 
     return await idempotency.write(request, principal, services, b"", act)
+
+
+async def _record(
+    session: Any, principal: Principal, services: Services, what: access.What, activity: Activity
+) -> None:
+    """The holder's access log tells what an operator read; a source's reports are the source's own."""
+    if access.is_recorded(principal, queries.OPERATOR_SCOPES):
+        read = [(activity.holder_id, public_id("act", activity.id))]
+        await access.record(session, principal, what, read, services.intake.clock())

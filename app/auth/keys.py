@@ -4,14 +4,18 @@ import base64
 import datetime
 import hashlib
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from app.auth import repository
+from app.auth import repository, resident_repository
 from app.auth.models import SigningKey
+
+if TYPE_CHECKING:
+    from uuid import UUID
 
 ROTATION = datetime.timedelta(days=30)
 OVERLAP = datetime.timedelta(days=1)
@@ -30,8 +34,13 @@ class Key:
 
     def jwk(self) -> dict[str, str]:
         """The public part as RFC 8037 has it."""
-        x = base64.urlsafe_b64encode(self.public.public_bytes_raw()).rstrip(b"=").decode()
-        return {"kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": "EdDSA", "kid": self.kid, "x": x}
+        return jwk_of(self.kid, self.public.public_bytes_raw())
+
+
+def jwk_of(kid: str, public: bytes) -> dict[str, str]:
+    """A public key as RFC 8037 has it."""
+    x = base64.urlsafe_b64encode(public).rstrip(b"=").decode()
+    return {"kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": "EdDSA", "kid": kid, "x": x}
 
 
 class KeyRing:
@@ -43,6 +52,10 @@ class KeyRing:
         )
         self._keys: dict[str, Key] = {}
         self.disabled_clients: frozenset[str] = frozenset()
+        """Disabled clients, and sessions of residents that ended while a token of theirs may be out."""
+        self.epochs: dict[UUID, int] = {}
+        """Holder → epoch, of those who signed out everywhere while a token of theirs may be out."""
+        self.remember = datetime.timedelta(minutes=16)
 
     def find(self, kid: str, now: datetime.datetime) -> Key | None:
         """The key of that id, while it verifies."""
@@ -58,6 +71,10 @@ class KeyRing:
             raise LookupError("no key signs yet")
         return max(ready, key=lambda key: key.signs_from)
 
+    def verifying(self, now: datetime.datetime) -> list[Key]:
+        """The keys that verify now."""
+        return [k for k in self._keys.values() if k.verifies_until is None or k.verifies_until > now]
+
     def jwks(self) -> dict[str, list[dict[str, str]]]:
         """What `/.well-known/jwks.json` answers."""
         return {"keys": [key.jwk() for key in self._keys.values()]}
@@ -65,7 +82,10 @@ class KeyRing:
     async def refresh(self, session: AsyncSession, now: datetime.datetime) -> None:
         """Read the keys that verify now, and the clients whose tokens do not count any more."""
         self._keys = {row.kid: self._open(row) for row in await repository.usable_keys(session, now)}
-        self.disabled_clients = await repository.disabled_clients(session)
+        since = now - self.remember
+        ended = await resident_repository.ended_sessions(session, since)
+        self.epochs = await resident_repository.epochs(session, since)
+        self.disabled_clients = await repository.disabled_clients(session) | ended
 
     async def rotate(self, session: AsyncSession, now: datetime.datetime, *, force: bool = False) -> bool:
         """Make a new key where the newest is old; the one before verifies on for a while. Answers whether it did."""

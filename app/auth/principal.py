@@ -20,7 +20,11 @@ def covers(region: str, other: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """A client of an organisation, or a holder by a token that an operator issued."""
+    """A client of an organisation; or a holder, signed in or by a token that an operator issued.
+
+    Of a holder that is signed in, `client_id` is the session and `organisation_id` the holder itself; `epoch` counts
+    how often it had signed out everywhere.
+    """
 
     client_id: str
     organisation_id: UUID
@@ -29,6 +33,7 @@ class Principal:
     scopes: frozenset[str]
     expires_at: int
     holder_id: UUID | None = None
+    epoch: int = 0
 
     def may_see_region(self, region: str) -> bool:
         """Whether an operator's rights cover a region."""

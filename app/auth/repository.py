@@ -70,6 +70,16 @@ async def usable_keys(session: AsyncSession, now: datetime.datetime) -> list[Sig
     return list(rows.all())
 
 
+async def public_keys(session: AsyncSession) -> list[tuple[str, bytes]]:
+    """(kid, public key) of every key there ever was, the oldest first; one a month is made."""
+    rows = await session.exec(
+        select(SigningKey.kid, SigningKey.public_key).order_by(
+            col(SigningKey.signs_from), col(SigningKey.kid)
+        )
+    )
+    return [(row[0], row[1]) for row in rows.all()]
+
+
 async def page_of_audit(
     session: AsyncSession, query: "AuditQuery", before: UUID | None, limit: int
 ) -> list[AuditRecord]:

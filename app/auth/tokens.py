@@ -15,6 +15,8 @@ ISSUER = "tanpuhui"
 AUDIENCE = "tanpuhui"
 MAX_TOKEN_LENGTH = 4096
 MAX_CACHED = 50_000
+MARGIN = datetime.timedelta(minutes=1)
+"""By how much the clocks of two processes may differ."""
 
 
 class Tokens:
@@ -22,6 +24,7 @@ class Tokens:
 
     def __init__(self, keys: KeyRing, lifetime_s: int) -> None:
         self.keys = keys
+        self.keys.remember = datetime.timedelta(seconds=lifetime_s) + MARGIN
         self.lifetime_s = lifetime_s
         self._known: dict[bytes, Principal] = {}
 
@@ -43,6 +46,8 @@ class Tokens:
             "exp": principal.expires_at,
             "jti": uuid4().hex,
         }
+        if principal.holder_id is not None:
+            claims["epoch"] = principal.epoch
         return jwt.encode(claims, key.private, algorithm="EdDSA", headers={"kid": key.kid})
 
     def verify(self, token: str, now: datetime.datetime) -> Principal:
@@ -56,7 +61,11 @@ class Tokens:
             if len(self._known) >= MAX_CACHED:
                 self._known.clear()
             self._known[digest] = known
-        if known.expires_at <= now.timestamp() or known.client_id in self.keys.disabled_clients:
+        if (
+            known.expires_at <= now.timestamp()
+            or known.client_id in self.keys.disabled_clients
+            or (known.holder_id is not None and self.keys.epochs.get(known.holder_id, 0) > known.epoch)
+        ):
             self._known.pop(digest, None)
             raise RequestError("auth.invalid")
         return known
@@ -88,4 +97,5 @@ class Tokens:
             scopes=frozenset(claims["scope"].split()),
             expires_at=claims["exp"],
             holder_id=parse_public_id("hld", claims["sub"]),
+            epoch=claims.get("epoch", 0),
         )

@@ -166,7 +166,7 @@ async def _note_rules(driver: asyncpg.Connection) -> None:
         WITH used AS (
             SELECT a.source_id, a.scene, a.region, a.methodology_id, min(e.asset_id) AS asset, count(*) AS times
             FROM (SELECT * FROM activities WHERE outcome = 'credited' LIMIT 20000) a
-            JOIN entries e ON e.holder_id = a.holder_id AND e.activity_id = a.id AND e.debit = 1
+            JOIN entries e ON e.holder_id = a.holder_id AND e.cause_id = a.id AND e.debit = 1
             WHERE a.scene LIKE 'trip.%' GROUP BY 1, 2, 3, 4
         ), ranked AS (
             SELECT *, sum(times) OVER (ORDER BY times DESC, scene, region, source_id) AS upto,

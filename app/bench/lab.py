@@ -170,6 +170,7 @@ class Lab:
             **os.environ,
             "TANPUHUI_DATA_DIR": str(self.settings.data_dir),
             "TANPUHUI_CLIENT_REQUESTS_PER_SECOND": "1000000",
+            "TANPUHUI_RESIDENT_REQUESTS_PER_SECOND": "1000000",
             "TANPUHUI_ACCESS_TOKEN_SECONDS": "86400",
             "TANPUHUI_LOG_LEVEL": "warning",
         }

@@ -17,11 +17,11 @@ _GRACE_S = 120
 _SHOWN = 400
 
 
-def request(path: str, token: str, body: bytes) -> bytes:
-    """One POST of JSON, ready to be written."""
+def request(path: str, token: str, body: bytes, headers: str = "") -> bytes:
+    """One POST of JSON, ready to be written; `headers` are further lines."""
     head = (
         f"POST {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {token}\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n{headers}\r\n"
     )
     return head.encode() + body
 

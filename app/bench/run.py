@@ -12,14 +12,14 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table
 
-from app.bench import rows_backtest, rows_engine, rows_growth, rows_intake, rows_memory
+from app.bench import rows_backtest, rows_engine, rows_growth, rows_intake, rows_memory, rows_redeem
 from app.bench.lab import Lab
 from app.bench.registry import ROWS, BenchError, Measured, Row, arrange
 from app.embedded.stack import start_stack
 from app.settings import load_settings
 
 # In the order in which they run: growth last, since it leaves twenty million activities behind.
-arrange((rows_engine, rows_backtest, rows_intake, rows_memory, rows_growth))
+arrange((rows_engine, rows_backtest, rows_intake, rows_redeem, rows_memory, rows_growth))
 
 Entry = dict[str, Any]
 # What would lead the benchmark, or its service, to somebody's data.

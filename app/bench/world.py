@@ -46,6 +46,10 @@ HISTORY: Final = (
     "cap_usage",
     "entries",
     "lots",
+    "redemptions",
+    "redemption_lots",
+    "redemption_limits",
+    "idempotent_answers",
 )
 
 
@@ -158,5 +162,7 @@ async def _write_holders(
 async def forget_history(driver: asyncpg.Connection) -> None:
     """Empty everything that activities left, holders and consents stay."""
     await driver.execute(f"TRUNCATE {', '.join(HISTORY)}")
-    await driver.execute("UPDATE balances SET open_mg = 0, points = 0 WHERE open_mg <> 0 OR points <> 0")
+    await driver.execute(
+        "UPDATE balances SET open_mg = 0, points = 0, held_points = 0 WHERE open_mg <> 0 OR points <> 0"
+    )
     await driver.execute("VACUUM (ANALYZE) balances")

@@ -17,6 +17,8 @@ from app.crediting.prepare import EPOCH, SECOND
 from app.crediting.queries import Window, collection_window
 from app.crediting.service import write_credits
 from app.database import driver_of
+from app.webhooks.events import ACTIVITY_CREDITED
+from app.webhooks.outbox import activity_event, tell
 from dedup.periods import LOCAL, day_of
 from dedup.writes import Writes
 
@@ -69,6 +71,10 @@ async def collect(session: AsyncSession, rules: "Rules", activity: Activity, now
     )
     writes = Writes()
     write_credits(writes, bookings, now)
+    told = activity_event(
+        ACTIVITY_CREDITED, activity.source_id, activity.id, outcome, activity.co2e_mg, activity.points
+    )
+    tell(writes, [told], now)
     await writes.execute(driver)
     session.expunge(activity)  # its row is written already
     activity.outcome = outcome

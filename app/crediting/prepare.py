@@ -11,6 +11,7 @@ from asyncpg.pgproto.pgproto import UUID as DriverUUID
 from accounts.models import AssetKind
 from app import metrics
 from app.crediting.errors import MethodologiesStale
+from app.webhooks.outbox import Listeners
 from dedup.periods import by_local_day, day_of, month_of, trimmed
 from dedup.person_key import IdentifierRefused
 from methodologies.errors import Refused
@@ -92,6 +93,7 @@ class Preparer:
 
     def __init__(self, rules: "Rules", hasher: "IdentityHasher", tokens: "TokenMaker") -> None:
         self.rules = rules
+        self.listeners = Listeners()
         self._hasher = hasher
         self._tokens = tokens
         self._later: list[tuple[datetime.datetime, Rules]] = []

@@ -21,6 +21,8 @@ from app.crediting.prepare import EPOCH, SECOND
 from app.crediting.recalculated import first_credited_on, first_recalculated_at
 from app.crediting.rules import aggregation_key, aggregation_rule, cap_rules
 from app.database import driver_of
+from app.webhooks.events import ACTIVITY_REVERSED
+from app.webhooks.outbox import activity_event, tell_now
 from dedup.periods import day_of
 from dedup.tokens import TOKEN_BYTES
 from dedup.writes import Writes
@@ -87,6 +89,15 @@ async def reverse(
     if activity.aggregated_mg and (rule := aggregation_rule(methodology)) is not None:
         key, window = aggregation_key(rule, activity.source_id), window_start(rule.per, started_s)
         await repository.return_headroom(driver, activity.holder_id, key, window, activity.aggregated_mg)
+    told = activity_event(
+        ACTIVITY_REVERSED,
+        activity.source_id,
+        activity.id,
+        activity.outcome,
+        activity.co2e_mg,
+        activity.points,
+    )
+    await tell_now(driver, [told], now)
     await audit.append(
         session,
         principal,

@@ -21,6 +21,7 @@ from app.crediting import repository
 from app.crediting.bookings import book
 from app.crediting.decision import Candidate, State, decide, let_aggregate, window_start
 from app.crediting.models import Outcome
+from app.webhooks import outbox
 from dedup.writes import Writes, columns
 from points import repository as lots
 
@@ -108,7 +109,8 @@ async def _round(
             let_aggregate(new[index])
         await _read_caps(driver, candidates, state)
         decide(candidates, state)
-        await _write(driver, book(candidates, preparer.rules, now), state, now)
+        events = outbox.credited(preparer.listeners, candidates)
+        await _write(driver, book(candidates, preparer.rules, now), state, now, events)
         for index, candidate in new.items():
             results[index] = Result(
                 candidate.outcome,
@@ -294,7 +296,11 @@ def _correct_whole(writes: Writes, state: State) -> None:
 
 
 async def _write(
-    driver: "asyncpg.Connection", bookings: "Bookings", state: State, now: datetime.datetime
+    driver: "asyncpg.Connection",
+    bookings: "Bookings",
+    state: State,
+    now: datetime.datetime,
+    events: Sequence[outbox.Event],
 ) -> None:
     writes = Writes()
     _correct_whole(writes, state)
@@ -307,6 +313,7 @@ async def _write(
         used = [state.caps[key] for key in bookings.caps]
         repository.write_caps(writes, holders, names, windows, used, list(bookings.caps.values()))
     write_credits(writes, bookings, now)
+    outbox.tell(writes, events, now)
     await writes.execute(driver)
 
 

@@ -8,9 +8,12 @@ from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.api.models import IdempotentAnswer
+from app.auth.residents import forget_sessions
 from app.jobs.runner import Recurring
+from app.my_data import jobs as my_data
 from app.recalculation.job import Recalculator
 from app.versions.shadow import compare_shadows
+from app.webhooks.forgetting import drop_deliveries
 
 if TYPE_CHECKING:
     from app.wiring import Services
@@ -47,10 +50,17 @@ def recurring(services: "Services") -> list[Recurring]:
         )
         await recalculator.work()
 
+    async def return_redemptions(session: AsyncSession, now: datetime.datetime) -> None:  # noqa: ARG001 - the lease
+        await services.redemptions.return_due(now)
+
     return [
         Recurring("make_partitions", datetime.timedelta(days=1), make_partitions),
         Recurring("forget_answers", datetime.timedelta(days=1), forget_answers),
+        Recurring("forget_sessions", datetime.timedelta(days=1), forget_sessions),
         Recurring("compare_shadows", datetime.timedelta(minutes=1), compare_shadows),
         Recurring("recalculate", datetime.timedelta(seconds=10), recalculate),
+        Recurring("drop_deliveries", datetime.timedelta(hours=1), drop_deliveries),
+        Recurring("return_redemptions", datetime.timedelta(seconds=30), return_redemptions),
         Recurring("rotate_keys", datetime.timedelta(hours=6), rotate_keys),
+        *my_data.recurring(services),
     ]

@@ -19,10 +19,17 @@ PUBLISHED = Path(__file__).resolve().parent.parent.parent / "openapi" / "openapi
 PUBLIC = {
     ("post", "/oauth/token"),
     ("get", "/.well-known/jwks.json"),
+    ("post", "/v1/me/phone-codes"),
+    ("post", "/v1/me/sessions"),
+    ("post", "/v1/me/sessions/refresh"),
     ("get", "/v1/methodologies"),
     ("get", "/v1/methodologies/placeholders"),
     ("get", "/v1/factors"),
     ("get", "/v1/factors/{name}"),
+    ("post", "/v1/payments/wechat_pay/notification"),
+    ("get", "/v1/consent-texts"),
+    ("get", "/v1/consent-texts/keys"),
+    ("get", "/v1/mandate-terms"),
     ("get", "/healthz"),
     ("get", "/readyz"),
 }

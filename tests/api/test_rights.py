@@ -44,6 +44,7 @@ READERS = rights(
     resident=200,
     other_resident=404,
 )
+WEBHOOK = rights(platform=200, other_platform=404, merchant=404)
 # The ids in the paths are the operator's holder, the resident itself, and an activity that the platform reported.
 ROUTES: dict[tuple[str, str], dict[str, int]] = {
     ("POST", "/oauth/token"): dict.fromkeys(AUDIENCES, 401),
@@ -130,8 +131,102 @@ ROUTES: dict[tuple[str, str], dict[str, int]] = {
         operator=409, foreign_operator=404
     ),
     ("GET", "/v1/operator/audit"): rights(operator=200, foreign_operator=200),
+    # No provider is set up here, and what an operator issues to a resident only reads.
+    ("POST", "/v1/me/phone-codes"): dict.fromkeys(AUDIENCES, 422),
+    ("POST", "/v1/me/sessions"): dict.fromkeys(AUDIENCES, 422),
+    ("POST", "/v1/me/sessions/refresh"): dict.fromkeys(AUDIENCES, 401),
+    ("GET", "/v1/me/sessions"): rights(resident=200, other_resident=200),
+    ("DELETE", "/v1/me/sessions"): rights(),
+    ("DELETE", "/v1/me/sessions/current"): rights(),
+    ("DELETE", "/v1/me/sessions/{session_id}"): rights(),
+    ("GET", "/v1/me/sign-ins"): rights(resident=200, other_resident=200),
+    ("POST", "/v1/me/sign-ins"): rights(),
+    ("GET", "/v1/me/children"): rights(resident=200, other_resident=200),
+    ("POST", "/v1/me/children"): rights(),
+    ("POST", "/v1/me/children/{holder_id}/token"): rights(),
+    ("POST", "/v1/operator/holders/{holder_id}/real-name"): rights(operator=422, foreign_operator=404),
+    ("GET", "/v1/webhooks"): rights(platform=200, other_platform=200, merchant=200),
+    ("POST", "/v1/webhooks"): rights(platform=422, other_platform=422, merchant=422),
+    ("GET", "/v1/webhooks/{webhook_id}"): WEBHOOK,
+    ("PUT", "/v1/webhooks/{webhook_id}"): WEBHOOK | {"platform": 412},
+    ("POST", "/v1/webhooks/{webhook_id}/secret"): WEBHOOK,
+    ("POST", "/v1/webhooks/{webhook_id}/test"): WEBHOOK,
+    ("GET", "/v1/webhooks/{webhook_id}/deliveries"): WEBHOOK,
+    ("POST", "/v1/webhooks/{webhook_id}/deliveries/{event_id}/replay"): WEBHOOK,
+    ("POST", "/v1/webhooks/{webhook_id}/replay"): WEBHOOK,
+    # Anybody may call, and nobody is heard without WeChat's signature: here no payments are taken at all.
+    ("POST", "/v1/payments/wechat_pay/notification"): dict.fromkeys(AUDIENCES, 404),
+    ("GET", "/v1/operator/payments"): rights(operator=200, foreign_operator=200),
+    ("GET", "/v1/operator/payments/differences"): rights(operator=200, foreign_operator=200),
+    ("POST", "/v1/me/redemptions/{redemption_id}/payment"): rights(),
+    ("GET", "/v1/me/offers"): rights(resident=200, other_resident=200),
+    ("GET", "/v1/me/offers/{offer_id}"): rights(resident=404, other_resident=404),
+    ("GET", "/v1/me/redemptions"): rights(resident=200, other_resident=200),
+    ("POST", "/v1/me/redemptions"): rights(),
+    ("GET", "/v1/me/redemptions/{redemption_id}"): rights(resident=404, other_resident=404),
+    ("GET", "/v1/me/redemptions/{redemption_id}/code"): rights(resident=404, other_resident=404),
+    ("POST", "/v1/me/redemptions/{redemption_id}/confirmation"): rights(),
+    ("POST", "/v1/me/redemptions/{redemption_id}/cancellation"): rights(),
+    ("POST", "/v1/me/redemptions/{redemption_id}/binding"): rights(),
+    ("GET", "/v1/merchant/shops"): rights(merchant=200),
+    ("POST", "/v1/merchant/shops"): rights(merchant=200),
+    ("GET", "/v1/merchant/shops/{shop_id}/tills"): rights(merchant=404),
+    ("POST", "/v1/merchant/shops/{shop_id}/tills"): rights(merchant=404),
+    ("POST", "/v1/merchant/shops/{shop_id}/closure"): rights(merchant=404),
+    ("POST", "/v1/merchant/tills/{till_id}/closure"): rights(merchant=404),
+    ("GET", "/v1/merchant/offers"): rights(merchant=200),
+    ("POST", "/v1/merchant/offers"): rights(merchant=200),
+    ("GET", "/v1/merchant/offers/{offer_id}"): rights(merchant=200),
+    ("PUT", "/v1/merchant/offers/{offer_id}"): rights(merchant=422),
+    ("POST", "/v1/merchant/offers/{offer_id}/submission"): rights(merchant=412),
+    ("POST", "/v1/merchant/offers/{offer_id}/pause"): rights(merchant=412),
+    ("POST", "/v1/merchant/offers/{offer_id}/resumption"): rights(merchant=412),
+    ("POST", "/v1/merchant/offers/{offer_id}/end"): rights(merchant=412),
+    ("POST", "/v1/merchant/offers/{offer_id}/stock"): rights(merchant=409),
+    ("POST", "/v1/merchant/offers/{offer_id}/codes"): rights(merchant=409),
+    ("GET", "/v1/merchant/redemptions"): rights(merchant=200),
+    ("GET", "/v1/merchant/redemptions/{redemption_id}"): rights(merchant=404),
+    ("POST", "/v1/merchant/redemptions/verification"): rights(merchant=404),
+    ("POST", "/v1/merchant/redemptions/offline"): rights(merchant=404),
+    ("POST", "/v1/merchant/redemptions/{redemption_id}/refund"): rights(merchant=404),
+    ("GET", "/v1/operator/offers"): rights(operator=200, foreign_operator=200),
+    ("GET", "/v1/operator/offers/{offer_id}"): rights(operator=200, foreign_operator=404),
+    ("POST", "/v1/operator/offers/{offer_id}/approval"): rights(operator=412, foreign_operator=404),
+    ("POST", "/v1/operator/offers/{offer_id}/rejection"): rights(operator=412, foreign_operator=404),
+    ("POST", "/v1/operator/offers/{offer_id}/suspension"): rights(operator=412, foreign_operator=404),
+    ("POST", "/v1/operator/offers/{offer_id}/resumption"): rights(operator=412, foreign_operator=404),
+    ("POST", "/v1/operator/redemptions/{redemption_id}/refund"): rights(operator=404, foreign_operator=404),
     ("GET", "/v1/me/account"): rights(resident=200, other_resident=200),
     ("GET", "/v1/me/entries"): rights(resident=200, other_resident=200),
+    ("GET", "/v1/consent-texts"): ANYBODY,
+    ("GET", "/v1/consent-texts/keys"): ANYBODY,
+    ("GET", "/v1/me/consents"): rights(resident=200, other_resident=200),
+    ("POST", "/v1/me/consents"): rights(),
+    ("POST", "/v1/me/consents/withdrawal"): rights(),
+    ("GET", "/v1/me/receipts"): rights(resident=200, other_resident=200),
+    ("GET", "/v1/me/receipts/{receipt_id}"): rights(resident=404, other_resident=404),
+    ("GET", "/v1/mandate-terms"): ANYBODY,
+    ("POST", "/v1/mandate-terms"): rights(platform=200, other_platform=200),
+    ("GET", "/v1/mandate-terms/totals"): rights(platform=200, other_platform=200),
+    ("GET", "/v1/me/mandates"): rights(resident=200, other_resident=200),
+    ("POST", "/v1/me/mandates"): rights(),
+    ("POST", "/v1/me/mandates/{mandate_id}/withdrawal"): rights(),
+    ("GET", "/v1/me/bindings"): rights(resident=200, other_resident=200),
+    ("POST", "/v1/me/bindings"): rights(),
+    ("POST", "/v1/me/bindings/{binding_id}/end"): rights(),
+    ("POST", "/v1/bindings"): rights(platform=404, other_platform=404),
+    ("GET", "/v1/me/exports"): rights(resident=200, other_resident=200),
+    ("POST", "/v1/me/exports"): rights(),
+    ("GET", "/v1/me/exports/{export_id}"): rights(resident=404, other_resident=404),
+    ("GET", "/v1/me/exports/{export_id}/file"): dict.fromkeys(AUDIENCES, 404),
+    ("GET", "/v1/me/erasure"): rights(resident=404, other_resident=404),
+    ("POST", "/v1/me/erasure"): rights(),
+    ("POST", "/v1/me/erasure/cancellation"): rights(),
+    ("GET", "/v1/me/access-log"): rights(resident=200, other_resident=200),
+    ("GET", "/v1/me/corrections"): rights(resident=200, other_resident=200),
+    ("POST", "/v1/me/corrections"): rights(),
+    ("GET", "/v1/operator/corrections"): rights(operator=200, foreign_operator=200),
+    ("POST", "/v1/operator/corrections/{correction_id}/decision"): rights(operator=404, foreign_operator=404),
 }
 
 
@@ -226,6 +321,26 @@ PACK_RETIREMENT = {
     "reason": "x",
 }
 ETAG = {"If-Match": "99"}
+IDS = {"offer": "ofr_", "redemption": "red_", "shop": "shp_", "till": "til_"}
+HOOK = {"url": "http://127.0.0.1:9/", "event_types": ["activity.credited"]}
+SPAN = {"since": "2020-01-01T00:00:00Z", "until": "2020-01-02T00:00:00Z"}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def webhook(stage: Stage) -> str:
+    answer = await stage.source.post("/v1/webhooks", json=HOOK)
+    assert answer.status_code == 200, answer.text
+    return str(answer.json()["webhook_id"])
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def told(stage: Stage, webhook: str) -> str:
+    await stage.source.post(f"/v1/webhooks/{webhook}/test")
+    items = (await stage.source.get(f"/v1/webhooks/{webhook}/deliveries")).json()["items"]
+    return str(items[0]["event_id"])
+
+
+TERMS = {"version": "1", "holder_percent": 50, "text_zh": "x", "text_en": "x"}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -240,6 +355,23 @@ async def excluded(stage: Stage) -> str:
     answer = await stage.operator.post("/v1/operator/methodologies/exclusions", json=EXCLUSION)
     assert answer.status_code == 200, answer.text
     return str(answer.json()["id"])
+
+
+OFFER = {
+    "region": "440300",
+    "kind": "cash_off",
+    "title": {"zh": "咖啡", "en": "Coffee"},
+    "price_points": 1,
+    "valid_from": "2026-01-01T00:00:00Z",
+    "valid_until": "2030-01-01T00:00:00Z",
+}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def offered(cast: dict[str, Caller]) -> str:
+    answer = await cast["merchant"].post("/v1/merchant/offers", json=OFFER)
+    assert answer.status_code == 200, answer.text
+    return str(answer.json()["offer_id"])
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -289,12 +421,36 @@ async def call(who: Caller, method: str, path: str, revision_id: str = "") -> ht
         if method == "POST"
         else {},
         "/cancellation": {"json": {"reason": "x"}},
+        "/rejection": step,
+        "/suspension": step,
+        "/pause": step,
+        "/resumption": step,
+        "/stock": {"json": {"add": 1}},
+        "/codes": {"content": "A-1\n", "headers": {"Content-Type": "text/csv"}},
+        "/refund": {"json": {"reason": "x"}},
+        "/tills": {"json": {"name": "x"}} if method == "POST" else {},
+        "/shops": {"json": {"name": "x"}} if method == "POST" else {},
+        "/merchant/offers": {"json": OFFER} if method == "POST" else {},
+        "/verification": {"json": {"code": "x"}},
+        "/offline": {"json": {"till_id": "til_" + "1" * 32, "items": []}},
         "/reversal": {"json": {"reason": "x"}},
         "/holders/batch": {"json": {"holders": []}},
         "/activities/batch": {"json": []},
+        "/v1/webhooks": {"json": HOOK | {"url": "https://10.0.0.1/"}} if method == "POST" else {},
+        "/secret": {"json": {}},
+        "/deliveries": {},
+        "/replay": {"json": SPAN} if "/deliveries/" not in path else {},
+        "/payment": {"json": {"payer_openid": "oX"}},
         "/v1/activities": {"json": metro("nobody", "13700000009")} if method == "POST" else {},
         "/consents/withdrawal": {"json": {"scene_group": "never"}},
         "/withdrawal": step,
+        "/phone-codes": {"json": {"phone": "13900000001"}},
+        "/me/sessions": {"json": {"method": "wechat", "code": "x"}},
+        "/sessions/refresh": {"json": {"refresh_token": "rft_x"}},
+        "/real-name": {"json": {"id_no": "x", "reason": "x"}},
+        "/mandate-terms": {"json": TERMS} if method == "POST" else {},
+        "/v1/bindings": {"json": {"link_token": "x", "user_id": "u"}},
+        "/decision": {"json": {"accepted": True, "reason": "x"}},
         "/oauth/token": {
             "data": {"grant_type": "client_credentials", "client_id": "x", "client_secret": "y"}
         },
@@ -303,7 +459,7 @@ async def call(who: Caller, method: str, path: str, revision_id: str = "") -> ht
     if "/recalculations/" in path and path.endswith("/approval"):
         kwargs = bodies["/activation"]
     if method == "PUT":
-        kwargs = {"json": {"methodology": {}}, "headers": ETAG}
+        kwargs = {"json": HOOK if "/webhooks/" in path else {"methodology": {}}, "headers": ETAG}
     if not who.token:
         return await who.http.request(method, path, **kwargs)
     return await who.request(method, path, **kwargs)
@@ -319,6 +475,9 @@ async def test_every_token_at_every_route(
     excluded: str,
     recalculated: str,
     adopted: str,
+    webhook: str,
+    told: str,
+    offered: str,
     owner: asyncpg.Connection,
     method: str,
     path: str,
@@ -333,6 +492,12 @@ async def test_every_token_at_every_route(
     nowhere = nowhere.replace("{revision_id}", "mrv_" + "1" * 32).replace("{exclusion_id}", "mex_" + "1" * 32)
     nowhere = nowhere.replace("{recalculation_id}", "mrc_" + "1" * 32)
     nowhere = nowhere.replace("{adoption_id}", "mad_" + "1" * 32).replace("{name}", "none")
+    own = own.replace("{webhook_id}", webhook).replace("{event_id}", told)
+    nowhere = nowhere.replace("{webhook_id}", "whk_" + "1" * 32).replace("{event_id}", "evt_" + "1" * 32)
+    own = own.replace("{offer_id}", offered)
+    for kind, head in IDS.items():
+        place = "{" + kind + "_id}"
+        own, nowhere = (text.replace(place, head + "1" * 32) for text in (own, nowhere))
     before = await kept(owner)
     for audience, status in ROUTES[method, path].items():
         answer = await call(cast[audience], method, own, drafted)
@@ -374,8 +539,15 @@ async def test_an_id_that_is_none(stage: Stage, odd: str) -> None:
 async def test_a_residents_token_only_reads(
     stage: Stage, cast: dict[str, Caller], owner: asyncpg.Connection
 ) -> None:
+    entrances = (
+        "/oauth/token",
+        "/v1/me/phone-codes",
+        "/v1/me/sessions",
+        "/v1/me/sessions/refresh",
+        "/v1/payments/wechat_pay/notification",
+    )
     for method, path in ROUTES:
-        if method != "GET" and path != "/oauth/token":
+        if method != "GET" and (method, path) not in {("POST", entrance) for entrance in entrances}:
             assert ROUTES[method, path]["resident"] == 403
     count = "SELECT count(*) FROM audit_records WHERE action = 'holder.token_issued' AND target_id = $1"
     before = await owner.fetchval(count, stage.holder)
@@ -493,11 +665,26 @@ async def test_the_services_role_owns_nothing_and_cannot_change_entries(
                     "methodology_closures",
                     "recalculated_activities",
                     "assets",
+                    "agreement_receipts",
+                    "mandate_terms",
+                    "mandates",
+                    "mandate_withdrawals",
+                    "access_records",
                 )
             ):
                 forbidden += ["UPDATE", "DELETE"]
             if table.startswith(
-                ("activities", "holders", "identities", "consents", "balances", "lots", "clients")
+                (
+                    "activities",
+                    "holders",
+                    "consents",
+                    "bindings",
+                    "erasures",
+                    "corrections",
+                    "balances",
+                    "lots",
+                    "clients",
+                )
             ):
                 forbidden.append("DELETE")
             for privilege in forbidden:
@@ -522,6 +709,8 @@ async def test_the_services_role_owns_nothing_and_cannot_change_entries(
             "UPDATE receipts SET body_mac = ''",
             "UPDATE consents SET granted_at = now()",
             "DELETE FROM consents",
+            "UPDATE holders SET created_at = now()",
+            "UPDATE erasures SET due_at = now()",
             "UPDATE clients SET scopes = '{}'",
             "UPDATE organisations SET region = '100000'",
             "DELETE FROM signing_keys",

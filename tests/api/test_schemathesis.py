@@ -11,10 +11,14 @@ import pytest
 import pytest_asyncio
 import requests
 import schemathesis
+from agreements.made import things_of
+from agreements.people import signed_in
 from api.stage import Stage
-from helpers import metro
+from helpers import Caller, metro
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.errors import Unsatisfiable
+from redeeming.known import known_redemptions
+from redeeming.market import Market
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
@@ -25,6 +29,8 @@ from schemathesis.specs.openapi.checks import (
 )
 from versions.office import text_of
 
+from accounts.ids import parse_public_id, public_id
+
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
@@ -32,8 +38,16 @@ CHECKS = [
     response_headers_conformance,
     response_schema_conformance,
 ]
-AUDIENCES = ("platform", "operator", "resident", "bank", "merchant", "nobody")
-EXAMPLES = {"platform": 5, "operator": 5, "resident": 4, "bank": 2, "merchant": 2, "nobody": 2}
+AUDIENCES = ("platform", "operator", "resident", "signed_in", "bank", "merchant", "nobody")
+EXAMPLES = {
+    "platform": 5,
+    "operator": 5,
+    "resident": 4,
+    "signed_in": 4,
+    "bank": 2,
+    "merchant": 2,
+    "nobody": 2,
+}
 SHARE = 0.8
 METHODOLOGIES = "/v1/operator/methodologies"
 RECALCULATIONS = "/v1/operator/recalculations"
@@ -49,20 +63,26 @@ _reached: dict[str, set[str]] = {}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def tokens(stage: Stage) -> dict[str, str]:
+async def redeeming(stage: Stage) -> tuple[dict[tuple[str, str], Any], Caller, Caller]:
+    return await known_redemptions(Market(stage.city), stage.operator)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def tokens(stage: Stage, redeeming: tuple[Any, Caller, Caller]) -> dict[str, str]:
     city = stage.city
     return {
         "platform": stage.source.token,
         "operator": stage.operator.token,
-        "resident": stage.resident.token,
+        "resident": redeeming[2].token,
+        "signed_in": (await city.signed_in(stage.holder)).token,
         "bank": (await city.client("bank")).token,
-        "merchant": (await city.client("merchant")).token,
+        "merchant": redeeming[1].token,
         "nobody": "",
     }
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def known(stage: Stage) -> dict[str, Any]:
+async def known(stage: Stage, redeeming: tuple[Any, Caller, Caller]) -> dict[str, Any]:
     """What is really there: a holder, activities, a client, and bodies that mean something."""
     reports = [
         metro(
@@ -83,15 +103,33 @@ async def known(stage: Stage) -> dict[str, Any]:
         RECALCULATIONS, json={"revision_id": corrections[0], "reason": "x"}
     )
     adoption = await stage.operator.post(METHODOLOGIES + "/adoptions", json=ADOPTION)
+    service, now = stage.city.service, datetime.datetime.now(datetime.UTC)
+    guardian = await stage.city.signed_in(stage.holder)
+    holder = parse_public_id("hld", stage.holder)
+    assert holder is not None
+    async with service.database.transaction() as session:
+        given = await service.sign_in.sessions.begin(session, holder, "phone", "", now)
+        other = await service.sign_in.sessions.begin(session, holder, "phone", "", now)
+    child = await guardian.post("/v1/me/children", json={"birth_month": "2020-01", "label": "x"})
+    webhook = (await stage.source.post("/v1/webhooks", json=HOOK)).json()["webhook_id"]
+    await stage.source.post(f"/v1/webhooks/{webhook}/test")
+    told = (await stage.source.get(f"/v1/webhooks/{webhook}/deliveries")).json()["items"]
     return {
         "recalculation": recalculation.json()["id"],
         "correction": corrections[1],
+        "child": child.json()["holder_id"],
+        "refresh_token": given.refresh_token,
+        "session": public_id("ses", other.session_id),
+        "webhook": webhook,
+        "event": told[0]["event_id"],
         "identity": identity,
         "draft": draft.json(),
         "exclusion": exclusion.json()["id"],
         "adoption": adoption.json()["id"],
         "activities": [item["activity_id"] for item in items],
+        "redeeming": redeeming[0],
         "holder": stage.holder,
+        "mine": await things_of(signed_in(stage.city, stage.holder), stage.source),
         "report": reports[0],
         "client": {
             "grant_type": "client_credentials",
@@ -99,6 +137,9 @@ async def known(stage: Stage) -> dict[str, Any]:
             "client_secret": stage.source.secret,
         },
     }
+
+
+HOOK = {"url": "http://127.0.0.1:9/", "event_types": ["activity.credited"]}
 
 
 async def submitted(stage: Stage, region: str) -> str:
@@ -113,28 +154,49 @@ async def submitted(stage: Stage, region: str) -> str:
 
 def made_real(case: Any, known: dict[str, Any], turn: int) -> None:
     """Put what is really there into a made-up case."""
-    names = case.path_parameters
-    if "activity_id" in names:
-        names["activity_id"] = known["activities"][turn % len(known["activities"])]
-    if "holder_id" in names:
-        names["holder_id"] = known["holder"]
-    if "name" in names:
-        names["name"] = "grid_cn"
-    path = case.operation.path
+    path, names = case.operation.path, case.path_parameters
+    there = {
+        "activity_id": known["activities"][turn % len(known["activities"])],
+        "holder_id": known["child"] if path.startswith("/v1/me/children/") else known["holder"],
+        "name": "grid_cn",
+        "session_id": known["session"],
+        "webhook_id": known["webhook"],
+        "event_id": known["event"],
+        "recalculation_id": known["recalculation"],
+    }
+    names.update({name: value for name, value in there.items() if name in names})
+    if found := known["redeeming"].get((case.operation.method.upper(), path)):
+        parameters, body, version = found
+        names.update(parameters)
+        case.query.clear()
+        if body is not None:
+            case.body = body
+        if version is not None:
+            case.headers["If-Match"] = str(version)
+        return
     if path.startswith(METHODOLOGIES):
         made_real_methodology(case, known, turn)
         return
-    if "recalculation_id" in names:
-        names["recalculation_id"] = known["recalculation"]
+    for name, value in known["mine"]["ids"].items():
+        if name in names:
+            names[name] = value
     bodies = {
         "/operator/recalculations": {"revision_id": known["correction"], "reason": "x"},
         "/cancellation": {"reason": "x"},
+        **known["mine"]["bodies"],
         "/oauth/token": known["client"],
         "/v1/activities": known["report"],
         "/v1/activities/batch": [known["report"]],
         "/reversal": {"reason": "refund"},
         "/withdrawal": {"scene_group": "never"},
         "/holders/batch": {"holders": []},
+        "/me/children": {"birth_month": "2020-01", "label": "x"},
+        "/real-name": {"id_no": "110101201001010015", "reason": "x"},
+        "/sessions/refresh": {"refresh_token": known["refresh_token"]},
+        "/v1/webhooks": HOOK,
+        "/{webhook_id}": HOOK,
+        "/secret": {"overlap_hours": 1},
+        "/{webhook_id}/replay": {"since": "2026-10-01T00:00:00Z", "until": "2026-10-02T00:00:00Z"},
     }
     body = next((body for end, body in bodies.items() if path.endswith(end)), None)
     if body is not None and case.operation.method.lower() != "get":
@@ -177,11 +239,16 @@ async def loaded(base_url: str) -> list[tuple[Any, bool]]:
 
 
 def plans(base_url: str) -> list[tuple[Any, bool]]:
-    """(cases, whether they fit the document) of every operation that the service itself publishes."""
+    """(cases, whether they fit the document) of every operation that the service itself publishes.
+
+    What signs a person out comes last: nobody would be let in any more.
+    """
     schema = schemathesis.openapi.from_url(base_url + "/openapi.json")
+    operations = [found.ok() for found in schema.get_all_operations()]
+    operations.sort(key=lambda operation: operation.label.startswith("DELETE /v1/me/sessions"))
     return [
-        (found.ok().as_strategy(generation_mode=mode), mode is GenerationMode.POSITIVE)
-        for found in schema.get_all_operations()
+        (operation.as_strategy(generation_mode=mode), mode is GenerationMode.POSITIVE)
+        for operation in operations
         for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
     ]
 

@@ -19,7 +19,7 @@ from helpers import metro as metro_over_http
 
 import dedup.repository as claims
 from accounts import repository as ledger
-from app.crediting import intake as intake_module
+from app import groups
 from app.crediting.errors import AlreadyReversed
 from app.crediting.intake import Intake
 from app.crediting.prepare import Prepared
@@ -63,8 +63,8 @@ async def test_overlapping_trips_of_a_person_are_credited_once(
             ("duplicate", "claimed_body", winner.activity_id)
         }
         assert len({r.activity_id for r in results}) == 50
-        entries = await owner.fetch("SELECT activity_id, amount FROM entries WHERE holder_id = $1", holder)
-        assert {row["activity_id"] for row in entries} == {winner.activity_id}
+        entries = await owner.fetch("SELECT cause_id, amount FROM entries WHERE holder_id = $1", holder)
+        assert {row["cause_id"] for row in entries} == {winner.activity_id}
         balance = await owner.fetchrow("SELECT open_mg, points FROM balances WHERE holder_id = $1", holder)
         assert balance is not None
         assert tuple(balance) == (winner.co2e_mg, winner.points)
@@ -164,7 +164,7 @@ async def test_batches_that_share_their_tokens_in_any_order_do_not_deadlock(
     desk: Desk, intakes: list[Intake], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """People differ and orders are the same, so that what meets are the tokens; a deadlock is not retried here."""
-    monkeypatch.setattr(intake_module, "RETRIES", 1)
+    monkeypatch.setattr(groups, "RETRIES", 1)
     chance = random.Random(1)
     source = await desk.source()
     for _ in range(3):
@@ -297,9 +297,7 @@ async def test_a_reversal_called_twenty_times_happens_once(desk: Desk, owner: as
     balance = await owner.fetchrow("SELECT open_mg, points FROM balances WHERE holder_id = $1", holder)
     assert balance is not None
     assert tuple(balance) == (kept.co2e_mg, kept.points)
-    assert (
-        await owner.fetchval("SELECT count(*) FROM entries WHERE activity_id = $1", result.activity_id) == 4
-    )
+    assert await owner.fetchval("SELECT count(*) FROM entries WHERE cause_id = $1", result.activity_id) == 4
 
 
 async def test_what_a_reversal_frees_is_claimed_once(desk: Desk, intakes: list[Intake]) -> None:

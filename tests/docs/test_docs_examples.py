@@ -20,7 +20,9 @@ from app.api.audit import AuditList
 from app.api.factors import FactorRowList
 from app.api.oauth import TokenAnswer
 from app.api.operator import ResidentToken
+from app.api.payments import PaymentBegun, PaymentInput
 from app.api.platforms import ReversalRequest
+from app.auth import resident_schemas as residents
 from app.crediting import schemas as activities
 from app.crediting.aggregation import AggregationList
 from app.crediting.queries import ActivityView
@@ -31,8 +33,11 @@ from app.recalculation.schemas import RecalculationApproval, RecalculationInput
 from app.settings import Settings
 from app.verification import verify
 from app.versions import schemas as versions
+from app.webhooks import schemas as webhooks
 from app.wiring import Services
 from dedup.person_key import normalise
+from points import redemption_schemas as redemption
+from points.offer_schemas import OfferInput
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -66,6 +71,32 @@ MODELS = {
         AuditList,
         AggregationList,
         FactorRowList,
+        residents.PhoneCodeInput,
+        residents.PhoneCodeAnswer,
+        residents.SignInInput,
+        residents.SessionAnswer,
+        residents.PhoneNeededAnswer,
+        residents.RefreshInput,
+        residents.SessionList,
+        residents.EndedAnswer,
+        residents.SignInMethodInput,
+        residents.SignInMethodAnswer,
+        residents.ChildInput,
+        residents.ChildView,
+        residents.RealNameInput,
+        residents.RealNameAnswer,
+        webhooks.WebhookInput,
+        webhooks.WebhookChange,
+        webhooks.ReplayInput,
+        webhooks.WebhookWithSecret,
+        PaymentInput,
+        PaymentBegun,
+        redemption.OrderInput,
+        redemption.RedemptionView,
+        redemption.VerificationInput,
+        redemption.MerchantRedemption,
+        redemption.AcceptanceBatch,
+        OfferInput,
     )
 }
 EXAMPLES = re.findall(

@@ -36,6 +36,11 @@ PAGES = {
         "docs/formulas.md",
         "docs/plugins.md",
         "docs/backtest.md",
+        "docs/residents.md",
+        "docs/webhooks.md",
+        "docs/payments.md",
+        "docs/redemption.md",
+        "docs/my-data.md",
     )
 }
 ENGLISH, CHINESE = PAGES["README.md"], PAGES["README.zh-CN.md"]
@@ -129,7 +134,20 @@ def test_options_of_the_replay_exist():
 def test_what_the_status_denies_is_not_there():
     """Goes red when it comes: then the pages have to tell of it."""
     audiences = {path.split("/")[2] for path in create_app().openapi()["paths"] if path.startswith("/v1/")}
-    assert audiences == {"activities", "aggregation", "operator", "me", "methodologies", "factors"}
+    assert audiences == {
+        "activities",
+        "aggregation",
+        "operator",
+        "me",
+        "merchant",
+        "methodologies",
+        "factors",
+        "webhooks",
+        "payments",
+        "consent-texts",
+        "mandate-terms",
+        "bindings",
+    }
     assert not [m for m in load_catalogue(demonstration=True).methodologies if m.issuable]
 
 
@@ -146,7 +164,9 @@ def test_links_lead_somewhere_and_nothing_names_a_machine(name):
 
 def test_doors():
     told = set(
-        re.findall(r"`((?:GET|POST|PUT) /\S*?)`", "\n".join(c[0] for c in rows(section(API, "At all doors"))))
+        re.findall(
+            r"`((?:GET|POST|PUT|DELETE) /\S*?)`", "\n".join(c[0] for c in rows(section(API, "At all doors")))
+        )
     )
     paths = create_app().openapi()["paths"]
     assert told - {"GET /metrics"} == {f"{m.upper()} {path}" for path in paths for m in paths[path]}

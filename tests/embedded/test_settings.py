@@ -160,3 +160,16 @@ def test_an_import_does_nothing(data_dir: Path) -> None:
     )
     assert list(data_dir.iterdir()) == []
     assert load_settings(data_dir="relative-never-made", **good_keys()).data_dir.is_absolute()
+
+
+def test_production_refuses_webhooks_to_itself_and_payments_in_the_clear() -> None:
+    message = refusal(environment="production", database_url=URL, **good_keys(), webhook_loopback=True)
+    assert "TANPUHUI_WEBHOOK_LOOPBACK" in message
+    pay = {
+        f"wechat_pay_{name}": "x"
+        for name in ("merchant_id", "app_id", "serial", "key_file", "platform_keys", "api_key")
+    }
+    urls = {"wechat_pay_url": "http://pay.example", "wechat_pay_notify_url": "http://tph.example/x"}
+    message = refusal(environment="production", database_url=URL, **good_keys(), **pay, **urls)
+    assert "TANPUHUI_WECHAT_PAY_URL must begin with https://" in message
+    assert "TANPUHUI_WECHAT_PAY_NOTIFY_URL must begin with https://" in message

@@ -175,7 +175,17 @@ async def test_runners_that_start_at_once_register_a_job_once(
 
 async def test_the_services_own_jobs(service: Services, owner: asyncpg.Connection) -> None:
     jobs = {job.name: job for job in recurring(service)}
-    assert set(jobs) == {"make_partitions", "forget_answers", "rotate_keys", "compare_shadows", "recalculate"}
+    assert set(jobs) == {
+        "make_partitions",
+        "forget_answers",
+        "forget_sessions",
+        "rotate_keys",
+        "compare_shadows",
+        "recalculate",
+        "return_redemptions",
+        "drop_deliveries",
+        *("build_exports", "forget_exports", "erase_holders", "count_mandates", "forget_access"),
+    }
     now = datetime.datetime.now(datetime.UTC)
     for days in (0, 6.9, 7.1, 8.1, 30):
         await owner.execute(
@@ -198,7 +208,22 @@ async def test_the_services_own_jobs(service: Services, owner: asyncpg.Connectio
     assert {row_["last_error"] for row_ in errors} == {""}
 
 
-@pytest.mark.parametrize("job", ["make_partitions", "forget_answers", "rotate_keys", "compare_shadows"])
+@pytest.mark.parametrize(
+    "job",
+    [
+        "make_partitions",
+        "forget_answers",
+        "rotate_keys",
+        "compare_shadows",
+        "return_redemptions",
+        "build_exports",
+        "forget_exports",
+        "erase_holders",
+        "count_mandates",
+        "forget_access",
+        "drop_deliveries",
+    ],
+)
 async def test_a_job_may_run_twice(service: Services, owner: asyncpg.Connection, job: str) -> None:
     work = {each.name: each.work for each in recurring(service)}[job]
     now = datetime.datetime.now(datetime.UTC)

@@ -42,7 +42,7 @@ async def changed(owner: asyncpg.Connection, made: dict[str, Any]) -> tuple[int,
     row = await owner.fetchrow(
         """
         SELECT count(*), (SELECT count(*) FROM entries e JOIN recalculated_activities r
-            ON r.holder_id = e.holder_id AND r.activity_id = e.activity_id AND e.booked_at = r.at
+            ON r.holder_id = e.holder_id AND r.activity_id = e.cause_id AND e.booked_at = r.at
             WHERE 'mrc_' || replace(r.recalculation_id::text, '-', '') = $1)
         FROM recalculated_activities WHERE 'mrc_' || replace(recalculation_id::text, '-', '') = $1
         """,

@@ -22,7 +22,7 @@ from accounts.ids import public_id
 from app.crediting.service import Result
 from app.embedded.stack import Stack
 from app.settings import Settings
-from app.verification import QUERIES, verify
+from app.verification import AREAS, QUERIES, verify
 from app.wiring import Services
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -102,14 +102,14 @@ MONTH = f"entries_{datetime.now(UTC):%Y_%m}"
 STRAY_ENTRY = """
     INSERT INTO entries
     SELECT holder_id, (left(id::text, 35) || CASE right(id::text, 1) WHEN '0' THEN '1' ELSE '0' END)::uuid,
-        activity_id, asset_id, kind, debit, credit, 1, booked_at
-    FROM entries WHERE activity_id = $1 AND credit = 10
+        cause_id, asset_id, kind, debit, credit, 1, booked_at
+    FROM entries WHERE cause_id = $1 AND credit = 10
 """
 TO_A_PLATFORM = """
     INSERT INTO entries
     SELECT holder_id, (left(id::text, 35) || CASE right(id::text, 1) WHEN '0' THEN '1' ELSE '0' END)::uuid,
-        activity_id, asset_id, kind, 1, 3, 1, booked_at
-    FROM entries WHERE activity_id = $1 AND credit = 10
+        cause_id, asset_id, kind, 1, 3, 1, booked_at
+    FROM entries WHERE cause_id = $1 AND credit = 10
 """
 ONE_MG_MORE = """
     UPDATE balances SET open_mg = open_mg + 1 WHERE holder_id = (SELECT holder_id FROM activities WHERE id = $1)
@@ -290,7 +290,7 @@ CASES = [
         "an entry whose amount was changed",
         "entries_of_activities",
         act("trip"),
-        ("UPDATE entries SET amount = amount + 1 WHERE activity_id = $1 AND credit = 10",),
+        ("UPDATE entries SET amount = amount + 1 WHERE cause_id = $1 AND credit = 10",),
         of("trip"),
         frozenset({"balances"}),
     ),
@@ -298,14 +298,14 @@ CASES = [
         "an entry of no activity",
         "entries_of_activities",
         lambda _: public_id("act", STRAY),
-        (f"UPDATE entries SET activity_id = '{STRAY}' WHERE activity_id = $1",),
+        (f"UPDATE entries SET cause_id = '{STRAY}' WHERE cause_id = $1",),
         of("charge"),
     ),
     Case(
         "a credit without entries",
         "entries_of_activities",
         act("bag"),
-        ("DELETE FROM entries WHERE activity_id = $1",),
+        ("DELETE FROM entries WHERE cause_id = $1",),
         of("bag"),
         frozenset({"balances"}),
     ),
@@ -313,7 +313,7 @@ CASES = [
         "a reversal that took nothing back",
         "entries_of_activities",
         act("reversed"),
-        ("DELETE FROM entries WHERE activity_id = $1 AND kind = 2",),
+        ("DELETE FROM entries WHERE cause_id = $1 AND kind = 2",),
         of("reversed"),
         frozenset({"balances"}),
     ),
@@ -327,7 +327,7 @@ CASES = [
             """,
             """
             UPDATE entries SET asset_id = (SELECT id FROM assets WHERE methodology_id = 1000000)
-            WHERE activity_id = $1 AND credit = 10
+            WHERE cause_id = $1 AND credit = 10
             """,
         ),
         of("trip"),
@@ -366,7 +366,7 @@ CASES = [
         (
             (
                 "UPDATE entries SET asset_id = (SELECT id FROM assets WHERE kind = 'points' LIMIT 1) "
-                "WHERE activity_id = $1 AND credit = 10"
+                "WHERE cause_id = $1 AND credit = 10"
             ),
         ),
         of("trip"),
@@ -377,7 +377,7 @@ CASES = [
         act("bag"),
         (
             "UPDATE activities SET co2e_mg = co2e_mg - 1, aggregated_mg = 1 WHERE id = $1",
-            "UPDATE entries SET amount = amount - 1 WHERE activity_id = $1 AND credit = 10",
+            "UPDATE entries SET amount = amount - 1 WHERE cause_id = $1 AND credit = 10",
             ONE_MG_MORE.replace("+ 1", "- 1"),
         ),
         of("bag"),
@@ -403,7 +403,7 @@ CASES = [
         (
             (
                 "UPDATE entries SET asset_id = (SELECT id FROM assets WHERE kind = 'reduction' LIMIT 1) "
-                "WHERE activity_id = $1 AND credit = 20"
+                "WHERE cause_id = $1 AND credit = 20"
             ),
         ),
         of("charge"),
@@ -413,7 +413,7 @@ CASES = [
         "an asset that does not exist",
         "assets_mixed",
         act("bag"),
-        ("UPDATE entries SET asset_id = 999999 WHERE activity_id = $1",),
+        ("UPDATE entries SET asset_id = 999999 WHERE cause_id = $1",),
         of("bag"),
     ),
     Case(
@@ -473,7 +473,7 @@ CASES = [
         act("trip"),
         (
             "UPDATE activities SET full_mg = full_mg + 1, co2e_mg = co2e_mg + 1 WHERE id = $1",
-            "UPDATE entries SET amount = amount + 1 WHERE activity_id = $1 AND credit = 10",
+            "UPDATE entries SET amount = amount + 1 WHERE cause_id = $1 AND credit = 10",
             ONE_MG_MORE,
         ),
         of("trip"),
@@ -655,7 +655,8 @@ async def test_texts_that_follow_each_other_are_sound(root: asyncpg.Connection, 
 async def test_every_rule_has_a_case(root: asyncpg.Connection, books: Books) -> None:
     rules = {finding.rule async for finding in verify(root)}
     assert QUERIES.keys() <= rules
-    assert {case.rule for case in CASES} == rules
+    # Each area has its cases in a file of its own.
+    assert {case.rule for case in CASES} == rules - {rule for area in AREAS for rule in area.QUERIES}
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.rule}: {case.name}")

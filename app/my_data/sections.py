@@ -1,0 +1,261 @@
+"""What an export has of a person, section by section. What is added later registers a section of its own."""
+
+import datetime
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import orjson
+
+from accounts.ids import public_id
+from accounts.models import AccountKind, EntryKind
+from accounts.quantities import grams
+
+if TYPE_CHECKING:
+    from accounts.repository import Driver
+
+Cell = str | int | bool | None | list[Any] | dict[str, Any]
+Show = Callable[[Any], Cell]
+PREFETCH = 500
+
+
+def plain(value: Any) -> Cell:
+    """Text, whole numbers and truth as they are, times and days as ISO 8601 writes them."""
+    if isinstance(value, datetime.datetime | datetime.date):
+        return value.isoformat()
+    if value is None or isinstance(value, str | int):
+        return value
+    raise TypeError(f"no column of an export is a {type(value).__name__}")
+
+
+def identified(prefix: str) -> Show:
+    """An id as the API shows it."""
+    return lambda value: None if value is None else public_id(prefix, value)
+
+
+def in_grams(value: Any) -> Cell:
+    """Milligrams as decimal grams."""
+    return None if value is None else grams(value)
+
+
+def parsed(value: Any) -> Cell:
+    """JSON that the database keeps as text."""
+    found: Cell = orjson.loads(value)
+    return found
+
+
+@dataclass(frozen=True)
+class Section:
+    """One file of the export, as JSON and as CSV: a query with the holder as `$1`, and how its columns are shown."""
+
+    name: str
+    query: str
+    columns: Mapping[str, Show]
+
+    async def count(self, driver: "Driver", holder_id: UUID) -> int:
+        """How many rows there are."""
+        return int(await driver.fetchval(f"SELECT count(*) FROM ({self.query}) q", holder_id))
+
+    async def rows(self, driver: "Driver", holder_id: UUID) -> AsyncIterator[dict[str, Cell]]:
+        """The rows, a few at a time."""
+        async for row in driver.cursor(self.query, holder_id, prefetch=PREFETCH):
+            yield {name: show(row[name]) for name, show in self.columns.items()}
+
+
+def _of_months(alias: str) -> str:
+    """Bounds on the partition key: nothing of a holder is older than the holder, and nothing is of the future."""
+    return f"""
+        {alias}.id >= tanpuhui_uuid7_floor((SELECT created_at - interval '1 day' FROM holders WHERE id = $1))
+        AND {alias}.id < tanpuhui_uuid7_floor(now() + interval '1 day')
+    """
+
+
+def _word(column: str, words: type[AccountKind] | type[EntryKind]) -> str:
+    cases = " ".join(f"WHEN {word.value:d} THEN '{word.name.lower()}'" for word in words)
+    return f"CASE {column} {cases} END AS {column.partition('.')[2]}"
+
+
+SECTIONS: list[Section] = [
+    Section(
+        "profile",
+        """
+        SELECT h.id AS holder_id, h.kind, h.region, h.created_at, b.open_mg, b.issued_mg, b.used_mg, b.points,
+               b.held_points, b.owed_points
+        FROM holders h JOIN balances b ON b.holder_id = h.id WHERE h.id = $1
+        """,
+        {
+            "holder_id": identified("hld"),
+            "kind": plain,
+            "region": plain,
+            "created_at": plain,
+            "open_mg": plain,
+            "issued_mg": plain,
+            "used_mg": plain,
+            "points": plain,
+            "held_points": plain,
+            "owed_points": plain,
+        },
+    ),
+    # Identifiers themselves are stored nowhere: there is only which kinds there are, and since when.
+    Section(
+        "identities",
+        "SELECT scheme, created_at FROM identities WHERE holder_id = $1 ORDER BY created_at, scheme",
+        {"scheme": plain, "created_at": plain},
+    ),
+    Section(
+        "consents",
+        """
+        SELECT c.source_id, o.name AS source_name, c.scene_group, c.text_version, c.granted_at, c.withdrawn_at,
+               c.receipt_id, c.recorded_at
+        FROM consents c JOIN organisations o ON o.id = c.source_id
+        WHERE c.holder_id = $1 ORDER BY c.granted_at, c.source_id, c.scene_group
+        """,
+        {
+            "source_id": identified("org"),
+            "source_name": plain,
+            "scene_group": plain,
+            "text_version": plain,
+            "granted_at": plain,
+            "withdrawn_at": plain,
+            "receipt_id": plain,
+            "recorded_at": plain,
+        },
+    ),
+    Section(
+        "mandates",
+        """
+        SELECT m.id, m.applicant_id, o.name AS applicant_name, t.version AS terms_version, t.holder_percent,
+               t.text_zh, t.text_en, m.granted_at, m.valid_from, m.valid_until, w.withdrawn_at
+        FROM mandates m JOIN mandate_terms t ON t.id = m.terms_id JOIN organisations o ON o.id = m.applicant_id
+        LEFT JOIN mandate_withdrawals w ON w.holder_id = m.holder_id AND w.mandate_id = m.id
+        WHERE m.holder_id = $1 ORDER BY m.id
+        """,
+        {
+            "id": identified("mdt"),
+            "applicant_id": identified("org"),
+            "applicant_name": plain,
+            "terms_version": plain,
+            "holder_percent": plain,
+            "text_zh": plain,
+            "text_en": plain,
+            "granted_at": plain,
+            "valid_from": plain,
+            "valid_until": plain,
+            "withdrawn_at": plain,
+        },
+    ),
+    Section(
+        "bindings",
+        """
+        SELECT b.id, b.source_id, o.name AS source_name, b.created_at, b.redeemed_at, b.ended_at
+        FROM bindings b JOIN organisations o ON o.id = b.source_id WHERE b.holder_id = $1 ORDER BY b.id
+        """,
+        {
+            "id": identified("bnd"),
+            "source_id": identified("org"),
+            "source_name": plain,
+            "created_at": plain,
+            "redeemed_at": plain,
+            "ended_at": plain,
+        },
+    ),
+    Section(
+        "receipts",
+        "SELECT id, kind, issued_at, signed FROM agreement_receipts WHERE holder_id = $1 ORDER BY id",
+        {"id": identified("rcp"), "kind": plain, "issued_at": plain, "signed": plain},
+    ),
+    Section(
+        "activities",
+        f"""
+        SELECT a.id, a.source_id, o.name AS source_name, a.scene, a.region, a.started_at, a.ended_at, a.evidence,
+               a.inputs::text AS inputs, a.outcome, a.reason, m.code AS methodology, m.version AS methodology_version,
+               a.co2e_mg AS co2e_g, a.points, a.reversed_at
+        FROM activities a JOIN organisations o ON o.id = a.source_id
+        LEFT JOIN methodology_versions m ON m.id = a.methodology_id
+        WHERE a.holder_id = $1 AND {_of_months("a")} ORDER BY a.id
+        """,
+        {
+            "id": identified("act"),
+            "source_id": identified("org"),
+            "source_name": plain,
+            "scene": plain,
+            "region": plain,
+            "started_at": plain,
+            "ended_at": plain,
+            "evidence": plain,
+            "inputs": parsed,
+            "outcome": plain,
+            "reason": plain,
+            "methodology": plain,
+            "methodology_version": plain,
+            "co2e_g": in_grams,
+            "points": plain,
+            "reversed_at": plain,
+        },
+    ),
+    Section(
+        "entries",
+        f"""
+        SELECT e.id, {_word("e.kind", EntryKind)}, e.cause_id, s.kind AS asset, s.vintage, s.programme,
+               {_word("e.debit", AccountKind)}, {_word("e.credit", AccountKind)}, e.amount, e.booked_at
+        FROM entries e JOIN assets s ON s.id = e.asset_id
+        WHERE e.holder_id = $1 AND {_of_months("e")} ORDER BY e.id
+        """,
+        {
+            "id": identified("ent"),
+            "kind": plain,
+            "cause_id": lambda value: value.hex,
+            "asset": plain,
+            "vintage": plain,
+            "programme": plain,
+            "debit": plain,
+            "credit": plain,
+            "amount": plain,
+            "booked_at": plain,
+        },
+    ),
+    Section(
+        "lots",
+        """
+        SELECT s.programme, l.expires_on, l.earned, l.remaining, l.opened_at
+        FROM lots l JOIN assets s ON s.id = l.asset_id WHERE l.holder_id = $1 ORDER BY l.expires_on, s.programme
+        """,
+        {
+            "programme": plain,
+            "expires_on": plain,
+            "earned": plain,
+            "remaining": plain,
+            "opened_at": plain,
+        },
+    ),
+    Section(
+        "corrections",
+        """
+        SELECT id, subject, target, explanation, requested_at, decided_at, accepted, reason FROM corrections
+        WHERE holder_id = $1 ORDER BY id
+        """,
+        {
+            "id": identified("cor"),
+            "subject": plain,
+            "target": plain,
+            "explanation": plain,
+            "requested_at": plain,
+            "decided_at": plain,
+            "accepted": plain,
+            "reason": plain,
+        },
+    ),
+    Section(
+        "access_log",
+        "SELECT id, at, reader_name, what, target FROM access_records WHERE holder_id = $1 ORDER BY id",
+        {"id": identified("acc"), "at": plain, "reader_name": plain, "what": plain, "target": plain},
+    ),
+]
+
+
+def register(section: Section) -> None:
+    """Have every export carry one section more."""
+    if any(each.name == section.name for each in SECTIONS):
+        raise ValueError(f"there is a section {section.name}")
+    SECTIONS.append(section)
