@@ -27,7 +27,7 @@ run: $(VENV)/run.stamp ## set up, start the service and replay a made-up week of
 	@$(BIN)/tanpuhui serve --demo
 
 test: $(VENV)/dev.stamp ## run all tests on the embedded PostgreSQL and Redis
-	@$(BIN)/python -m pytest -q -n logical --maxprocesses 4 --dist loadfile
+	@$(BIN)/python -m pytest -q -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 $(VENV)/spark.stamp: $(VENV)/dev.stamp requirements/spark.txt
 	@echo "Adding PySpark, some 450 MB (once)"
