@@ -56,8 +56,11 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 DOORS = (
-    oauth,
     platforms,
+    oauth,
+    me,
+    redemptions,
+    merchant_redemptions,
     aggregation,
     operator,
     scene_days,
@@ -65,7 +68,6 @@ DOORS = (
     shadow,
     recalculations,
     audit,
-    me,
     consents,
     mandates,
     bindings,
@@ -78,12 +80,11 @@ DOORS = (
     sign_in,
     merchant,
     merchant_shops,
-    merchant_redemptions,
-    redemptions,
     offer_review,
     webhooks,
     payments,
 )
+"""What is asked most stands first: routes are tried one after the other."""
 HTTP_CODES = {404: "request.not_found", 405: "request.method", 413: "request.too_large"}
 AWAY = (
     DBAPIError,

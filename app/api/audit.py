@@ -13,9 +13,9 @@ from pydantic import BaseModel, Field
 
 from accounts.errors import Fault
 from accounts.fields import Moment, Region
-from accounts.ids import parse_public_id, public_id
+from accounts.ids import public_id
 from app.api.access import ServicesDep, caller
-from app.api.http import NDJSON, json_response, operation
+from app.api.http import NDJSON, cursor_of, json_response, operation
 from app.auth import repository, scopes
 from app.auth.models import AuditRecord
 from app.auth.principal import Principal
@@ -81,9 +81,7 @@ async def read_audit(
     ] = "json",
 ) -> Response:
     """Records are only ever appended. An operator reads those of its region and below."""
-    before = None if cursor is None else parse_public_id("aud", cursor)
-    if cursor is not None and before is None:
-        raise RequestError("request.invalid", Fault("/cursor", "not a cursor of this list"))
+    before = cursor_of("aud", cursor)
     texts = {
         "action": action,
         "target_type": target_type,

@@ -8,11 +8,10 @@ from fastapi import Depends, Header, Path, Query, Request, Response
 from pydantic import BaseModel, TypeAdapter
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from accounts.errors import Fault
 from accounts.ids import parse_public_id
 from app.api import idempotency
 from app.api.access import caller
-from app.api.http import JSON, address_of, media_type, parse, read_body
+from app.api.http import JSON, address_of, media_type, parse, read_body, stated_version
 from app.auth import scopes
 from app.auth.principal import Principal
 from app.problems import RequestError
@@ -89,18 +88,6 @@ def id_of(text: str) -> UUID:
     return found
 
 
-def cursor_of(kind: str, cursor: str | None) -> UUID | None:
-    """The id before which a page begins."""
-    before = None if cursor is None else parse_public_id(kind, cursor)
-    if cursor is not None and before is None:
-        raise RequestError("request.invalid", Fault("/cursor", "not a cursor of this list"))
-    return before
-
-
 def etag_of(if_match: str | None) -> int:
-    """The state that a write was made from; 0 for what is none of ours."""
-    if if_match is None:
-        raise errors.EtagMissing
-    digits = if_match.strip().removeprefix("W/").strip('"')
-    # What is no number of ours names no state that is still there.
-    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 10 else 0  # noqa: PLR2004
+    """The state that a write was made from."""
+    return stated_version(if_match, errors.EtagMissing)

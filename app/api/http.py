@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from typing import Any, Final, TypeVar
+from uuid import UUID
 
 import orjson
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -10,10 +11,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from accounts.errors import DomainError, Fault
+from accounts.ids import parse_public_id
 from app.problems import CODES, MEDIA_TYPE, Problem, RequestError
 
 Model = TypeVar("Model")
 MAX_FAULTS = 50
+VERSION_DIGITS = 10
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
 _FIELD: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}")
@@ -91,6 +94,22 @@ async def read_json(request: Request, adapter: "TypeAdapter[Model]", limit: int)
     if media_type(request) != JSON:
         raise RequestError("request.media_type")
     return parse(adapter, await read_body(request, limit))
+
+
+def cursor_of(kind: str, cursor: str | None) -> UUID | None:
+    """The id at which a page begins; `request.invalid` where the cursor is none of this list."""
+    found = None if cursor is None else parse_public_id(kind, cursor)
+    if cursor is not None and found is None:
+        raise RequestError("request.invalid", Fault("/cursor", "not a cursor of this list"))
+    return found
+
+
+def stated_version(if_match: str | None, missing: type[DomainError]) -> int:
+    """The version that a write names by If-Match; 0, which nothing ever has, for what is none of ours."""
+    if if_match is None:
+        raise missing
+    digits = if_match.strip().removeprefix("W/").strip('"')
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < VERSION_DIGITS else 0
 
 
 def json_response(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

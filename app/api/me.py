@@ -7,16 +7,14 @@ from fastapi import APIRouter, Depends, Query, Response
 from sqlmodel import col, select
 
 from accounts import queries
-from accounts.errors import Fault, HolderNotFound
-from accounts.ids import parse_public_id
+from accounts.errors import HolderNotFound
 from accounts.schemas import AccountView, EntryList
 from app.api.access import ServicesDep, caller
 from app.api.account import account_view
-from app.api.http import json_response, operation
+from app.api.http import cursor_of, json_response, operation
 from app.auth import scopes
 from app.auth.principal import Principal
 from app.crediting.models import Activity
-from app.problems import RequestError
 
 router = APIRouter(prefix="/v1/me", tags=["me"])
 Resident = Annotated[Principal, Depends(caller(scopes.ME_READ))]
@@ -52,9 +50,7 @@ async def my_entries(
     principal: Resident, services: ServicesDep, limit: Limit = 50, cursor: Cursor = None
 ) -> Response:
     """What was booked, with the activity it came from."""
-    before = None if cursor is None else parse_public_id("ent", cursor)
-    if cursor is not None and before is None:
-        raise RequestError("request.invalid", Fault("/cursor", "not a cursor of this list"))
+    before = cursor_of("ent", cursor)
     async with services.database.reading() as session:
         rows = await queries.page_of_entries(session, _own(principal), before, limit + 1)
         page = rows[:limit]

@@ -10,14 +10,13 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from accounts.errors import Fault
 from app.api import idempotency
 from app.api.access import ServicesDep, caller
-from app.api.http import json_response, media_type, operation, parse, read_body
+from app.api.http import cursor_of, json_response, media_type, operation, parse, read_body
 from app.api.redeeming import (
     OFFER_STEP,
     Cursor,
     IfMatch,
     Limit,
     OfferId,
-    cursor_of,
     id_of,
     read_raw,
     version_of,

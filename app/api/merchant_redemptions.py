@@ -10,8 +10,8 @@ from accounts.errors import DomainError
 from accounts.ids import public_id
 from app.api import idempotency
 from app.api.access import ServicesDep, caller
-from app.api.http import address_of, json_response, operation, parse
-from app.api.redeeming import Cursor, Limit, RedemptionId, ask, cursor_of, done, id_of, read_raw
+from app.api.http import address_of, cursor_of, json_response, operation, parse
+from app.api.redeeming import Cursor, Limit, RedemptionId, ask, done, id_of, read_raw
 from app.auth import audit, scopes
 from app.auth.principal import Principal
 from app.database import driver_of

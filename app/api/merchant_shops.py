@@ -8,8 +8,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.api import idempotency
 from app.api.access import ServicesDep, caller
-from app.api.http import json_response, operation, parse, read_body
-from app.api.redeeming import Cursor, Limit, cursor_of, id_of, read_raw
+from app.api.http import cursor_of, json_response, operation, parse, read_body
+from app.api.redeeming import Cursor, Limit, id_of, read_raw
 from app.auth import scopes
 from app.auth.principal import Principal
 from points import offer_repository, offers

@@ -22,12 +22,11 @@ from app.api.deciding import (
     RevisionStep,
     Writer,
     book_of,
-    cursor_of,
     id_of,
     read,
     write,
 )
-from app.api.http import json_response, operation, parse
+from app.api.http import cursor_of, json_response, operation, parse
 from app.auth import scopes
 from app.auth.principal import Principal
 from app.crediting.schemas import SceneName

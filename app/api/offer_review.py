@@ -12,7 +12,7 @@ from accounts.ids import public_id
 from accounts.models import AssetKind
 from app.api import idempotency
 from app.api.access import ServicesDep, caller
-from app.api.http import address_of, json_response, operation, parse
+from app.api.http import address_of, cursor_of, json_response, operation, parse
 from app.api.merchant import viewed
 from app.api.merchant_redemptions import refund_in
 from app.api.redeeming import (
@@ -22,7 +22,6 @@ from app.api.redeeming import (
     Limit,
     OfferId,
     RedemptionId,
-    cursor_of,
     id_of,
     read_raw,
     version_of,

@@ -1,21 +1,18 @@
 """The doors of payments: what the provider tells, and what operators see of payments and differences."""
 
 import datetime
-from typing import Annotated, Any
-from uuid import UUID
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from accounts.errors import Fault
-from accounts.ids import parse_public_id, public_id
+from accounts.ids import public_id
 from app.api.access import ServicesDep, caller
-from app.api.http import JSON, json_response, operation, read_body, read_json
+from app.api.http import JSON, cursor_of, json_response, operation, read_body, read_json
 from app.api.redeeming import RedemptionId, id_of
 from app.auth import scopes
 from app.auth.principal import Principal
 from app.payments import queries
-from app.problems import RequestError
 from points.payments.errors import (
     NotificationRefused,
     NotPayable,
@@ -210,7 +207,7 @@ async def list_payments(
     cursor: Cursor = None,
 ) -> Response:
     """`refund_failed` is what a person has to look at."""
-    before = _cursor("pay", cursor)
+    before = cursor_of("pay", cursor)
     async with services.database.reading() as session:
         found = await queries.payments(session, principal.region, state, before, limit + 1)
     items = [
@@ -242,7 +239,7 @@ async def list_differences(
     cursor: Cursor = None,
 ) -> Response:
     """Each day is compared once, from half past ten of the next. Payments that are not ours are the nation's to see."""
-    before = _cursor("pdf", cursor)
+    before = cursor_of("pdf", cursor)
     async with services.database.reading() as session:
         found = await queries.differences(session, principal.region, day, before, limit + 1)
     items = [
@@ -261,10 +258,3 @@ async def list_differences(
     ]
     more = len(found) > limit
     return json_response({"items": items, "next_cursor": items[-1]["difference_id"] if more else None})
-
-
-def _cursor(kind: str, cursor: str | None) -> UUID | None:
-    value: Any = None if cursor is None else parse_public_id(kind, cursor)
-    if cursor is not None and value is None:
-        raise RequestError("request.invalid", Fault("/cursor", "not a cursor of this list"))
-    return value if isinstance(value, UUID) else None

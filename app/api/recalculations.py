@@ -8,11 +8,11 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import BaseModel, TypeAdapter
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from accounts.errors import Fault
 from accounts.ids import parse_public_id
 from app.api import idempotency
 from app.api.access import ServicesDep, caller
-from app.api.http import JSON, address_of, json_response, media_type, operation, parse, read_body
+from app.api.deciding import book_of
+from app.api.http import JSON, address_of, cursor_of, json_response, media_type, operation, parse, read_body
 from app.auth import scopes
 from app.auth.principal import Principal
 from app.problems import RequestError
@@ -28,7 +28,6 @@ from app.recalculation.schemas import (
 )
 from app.versions import errors as versions
 from app.versions.drafts import Actor
-from app.versions.occupancy import Rulebook
 from app.versions.schemas import StepInput
 from app.wiring import Services
 
@@ -58,9 +57,7 @@ async def list_recalculations(
     cursor: Annotated[str | None, Query(description="`next_cursor` of the page before")] = None,
 ) -> Response:
     """Whatever became of them."""
-    before = None if cursor is None else parse_public_id("mrc", cursor)
-    if cursor is not None and before is None:
-        raise RequestError("request.invalid", Fault("/cursor", "not a cursor of this list"))
+    before = cursor_of("mrc", cursor)
     async with services.database.reading() as session:
         rows = await repository.page(session, principal.region, before, limit + 1)
     items = [summary(row).model_dump(mode="json") for row in rows[:limit]]
@@ -92,7 +89,7 @@ async def request_recalculation(request: Request, principal: Writer, services: S
         revision_id = parse_public_id("mrv", body.revision_id)
         if revision_id is None:
             raise versions.RevisionNotFound
-        return await decisions.request(session, _book(services), actor, revision_id, body.reason)
+        return await decisions.request(session, book_of(services), actor, revision_id, body.reason)
 
     return await _write(request, principal, services, RecalculationInput, act)
 
@@ -144,7 +141,7 @@ async def approve(
 
     async def act(session: AsyncSession, body: RecalculationApproval, actor: Actor) -> Recalculation:
         approved, _ = await decisions.approve(
-            session, _book(services), actor, known, body.activates_at, body.reason
+            session, book_of(services), actor, known, body.activates_at, body.reason
         )
         return approved
 
@@ -199,15 +196,6 @@ async def _write(
         return view(await act(session, body, actor)).model_dump(mode="json")
 
     return await idempotency.write(request, principal, services, raw, decide)
-
-
-def _book(services: Services) -> Rulebook:
-    return Rulebook(
-        packs=services.catalogue,
-        lead=services.live.lead,
-        production=services.settings.production,
-        clock=services.intake.clock,
-    )
 
 
 def _id(text: str) -> UUID:

@@ -5,10 +5,10 @@ from uuid import UUID
 
 from fastapi import Header, Path, Query, Request, Response
 
-from accounts.errors import DomainError, Fault
+from accounts.errors import DomainError
 from accounts.ids import parse_public_id
 from app.api import idempotency
-from app.api.http import JSON, media_type, read_body
+from app.api.http import JSON, media_type, read_body, stated_version
 from app.problems import RequestError
 from app.redeeming.desk import Ask, View
 from points import redemption_errors as errors
@@ -50,21 +50,9 @@ def id_of(kind: str, text: str, missing: type[DomainError]) -> UUID:
     return found
 
 
-def cursor_of(kind: str, cursor: str | None) -> UUID | None:
-    """The id that a page begins after."""
-    found = None if cursor is None else parse_public_id(kind, cursor)
-    if cursor is not None and found is None:
-        raise RequestError("request.invalid", Fault("/cursor", "not a cursor of this list"))
-    return found
-
-
 def version_of(if_match: str | None) -> int:
-    """The version that a write names."""
-    if if_match is None:
-        raise errors.OfferVersionMissing
-    digits = if_match.strip().removeprefix("W/").strip('"')
-    # What is no number of ours names no version that is still there.
-    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 10 else 0  # noqa: PLR2004
+    """The version of an offer that a write names."""
+    return stated_version(if_match, errors.OfferVersionMissing)
 
 
 async def ask(

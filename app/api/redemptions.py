@@ -11,14 +11,13 @@ from accounts import queries
 from accounts.errors import HolderNotFound
 from app.api import idempotency
 from app.api.access import ServicesDep, caller
-from app.api.http import json_response, operation, parse, read_body
+from app.api.http import cursor_of, json_response, operation, parse, read_body
 from app.api.redeeming import (
     Cursor,
     Limit,
     OfferId,
     RedemptionId,
     ask,
-    cursor_of,
     done,
     id_of,
     read_raw,

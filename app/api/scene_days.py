@@ -19,11 +19,10 @@ from app.api.deciding import (
     Reader,
     Writer,
     book_of,
-    cursor_of,
     etag_of,
     write,
 )
-from app.api.http import json_response, operation
+from app.api.http import cursor_of, json_response, operation
 from app.auth import scopes
 from app.crediting.schemas import SceneName
 from app.versions import errors, repository, scene_days

@@ -7,11 +7,20 @@ import orjson
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import TypeAdapter
 
-from accounts.errors import Fault
-from accounts.ids import parse_public_id, public_id
+from accounts.ids import public_id
 from app.api import idempotency
 from app.api.access import ServicesDep, caller
-from app.api.http import JSON, address_of, json_response, media_type, operation, parse, read_body
+from app.api.http import (
+    JSON,
+    address_of,
+    cursor_of,
+    json_response,
+    media_type,
+    operation,
+    parse,
+    read_body,
+    stated_version,
+)
 from app.auth import scopes
 from app.auth.principal import Principal
 from app.problems import RequestError
@@ -67,13 +76,6 @@ def _with_secret(answer: Response, secret: list[str]) -> Response:
     return json_response(content, headers={"Cache-Control": "no-store"})
 
 
-def _cursor(kind: str, cursor: str | None) -> Any:
-    value = None if cursor is None else parse_public_id(kind, cursor)
-    if cursor is not None and value is None:
-        raise RequestError("request.invalid", Fault("/cursor", "not a cursor of this list"))
-    return value
-
-
 @router.post(
     "",
     response_model=WebhookWithSecret,
@@ -114,7 +116,7 @@ async def list_webhooks(
     principal: Owner, services: ServicesDep, limit: Limit = 50, cursor: Cursor = None
 ) -> Response:
     """The oldest first, without secrets."""
-    after = _cursor("whk", cursor)
+    after = cursor_of("whk", cursor)
     async with services.database.reading() as session:
         found = await repository.endpoints_of(session, principal.organisation_id, after, limit + 1)
     items = [endpoints.view(each).model_dump(mode="json") for each in found[:limit]]
@@ -152,14 +154,12 @@ async def change_webhook(
     """Disabled, it gets nothing new; what waited is delivered when it is enabled again, for up to 30 days."""
     raw = await _raw(request)
     body = parse(_CHANGE, raw)
-    stated = request.headers.get("if-match", "").strip('"')
-    if not stated.isascii() or not stated.isdigit() or len(stated) > 9:  # noqa: PLR2004 - fits an integer
-        raise VersionMissing
+    version = stated_version(request.headers.get("if-match"), VersionMissing)
     await endpoints.check_target(services.webhooks.targets, body.url)
 
     async def act(session: Any) -> Any:
         who = _caller(request, principal, services)
-        return endpoints.view(await endpoints.change(session, who, webhook_id, int(stated), body)).model_dump(
+        return endpoints.view(await endpoints.change(session, who, webhook_id, version, body)).model_dump(
             mode="json"
         )
 
@@ -233,7 +233,7 @@ async def list_deliveries(
     cursor: Cursor = None,
 ) -> Response:
     """The latest event first; delivered ones are kept for 7 days, all others for 30."""
-    before = _cursor("evt", cursor)
+    before = cursor_of("evt", cursor)
     async with services.database.reading() as session:
         endpoint = await endpoints.own(session, principal, webhook_id)
         found = await repository.deliveries(session, endpoint.id, state, before, limit + 1)
