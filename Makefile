@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 ROWS ?=
+DATA ?= ../shared/data
+SEED ?= 1
 export PYTHONDONTWRITEBYTECODE ?=
 
 help: ## list the commands
@@ -50,6 +52,9 @@ bench: $(VENV)/dev.stamp ## measure everything, write bench.json (ROWS=name,name
 bench-quick: $(VENV)/dev.stamp ## the same, smaller, in under 5 minutes
 	@$(BIN)/tanpuhui bench --quick --rows "$(ROWS)"
 
+bench-dedup: $(VENV)/dev.stamp ## how well one act is told from two (DATA=folder SEED=number)
+	@$(BIN)/tanpuhui bench-dedup --data "$(DATA)" --seed "$(SEED)"
+
 openapi: $(VENV)/run.stamp ## export the OpenAPI document
 	@$(BIN)/tanpuhui openapi --out openapi/openapi.json
 
@@ -64,4 +69,4 @@ lock: ## compile the pinned requirements anew (needs uv)
 	@uv pip compile pyproject.toml requirements/build.in --extra dev -c requirements/run.txt --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate -q --custom-compile-command "make lock" -o requirements/dev.txt
 	@uv pip compile pyproject.toml requirements/build.in --extra dev --extra spark -c requirements/dev.txt --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate -q --custom-compile-command "make lock" -o requirements/spark.txt
 
-.PHONY: help setup run test test-spark lint bench bench-quick openapi methodologies verify lock
+.PHONY: help setup run test test-spark lint bench bench-quick bench-dedup openapi methodologies verify lock

@@ -11,6 +11,8 @@ MAX_TEXT = 128
 
 # No control characters, so that U+0000 never reaches the database. Lone surrogates fail as JSON already.
 Text = Annotated[str, StringConstraints(min_length=1, max_length=MAX_TEXT, pattern=r"^[^\x00-\x1f\x7f]+$")]
+# 32 bytes are 43 characters of base64url, of which the last has two bits to spare: they are zero.
+Bytes32 = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$")]
 Region = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{5}$")]
 Scheme = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z_]{0,31}$")]
 Group = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]

@@ -50,6 +50,20 @@ def public_id(prefix: str, value: uuid.UUID) -> str:
     return prefix + "_" + value.bytes.hex()
 
 
+PLATFORM_CLAIM = 8
+"""UUID version of the ids of platforms' claims; those of activities have 7."""
+
+
+def is_platform_claim(owner: uuid.UUID) -> bool:
+    """Whether who holds a claim is a platform with its own accounts, and no activity."""
+    return owner.bytes[6] >> 4 == PLATFORM_CLAIM
+
+
+def owner_id(owner: uuid.UUID) -> str:
+    """The public id of who holds a claim: `act_…` or `clm_…`."""
+    return public_id("clm" if is_platform_claim(owner) else "act", owner)
+
+
 def parse_public_id(prefix: str, text: str) -> uuid.UUID | None:
     """The UUID of a public id, or None where the text is no such id."""
     head, _, digits = text.partition("_")

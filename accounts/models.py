@@ -86,7 +86,13 @@ class EntryKind(enum.IntEnum):
     BONUS = 11
 
 
-OF_ACTIVITIES = (EntryKind.CREDIT, EntryKind.REVERSAL)
+OF_ACTIVITIES = (
+    EntryKind.CREDIT,
+    EntryKind.REVERSAL,
+    EntryKind.SHORTFALL,
+    EntryKind.REPAYMENT,
+    EntryKind.BONUS,
+)
 """Entries whose cause is an activity."""
 
 
@@ -100,6 +106,7 @@ class Holder(SQLModel, table=True):
     kind: str
     region: str = Field(max_length=6)
     person_key: bytes = Field(unique=True)
+    next_person_key: bytes | None = Field(default=None, description="Under the key that comes next")
     created_at: datetime = Field(sa_column=_moment())
 
 
@@ -188,6 +195,12 @@ class Entry(SQLModel, table=True):
     __table_args__ = (
         CheckConstraint("amount > 0", name="entries_amount"),
         CheckConstraint("debit <> credit", name="entries_two_legs"),
+        Index(
+            "entries_booked",
+            "id",
+            postgresql_using="brin",
+            postgresql_with={"pages_per_range": 32, "autosummarize": True},
+        ),
         Index("entries_party", "party_id", "id", postgresql_where=text("party_id IS NOT NULL")),
         {"postgresql_partition_by": "RANGE (id)"},
     )

@@ -64,13 +64,26 @@ def compute_person_keys(newcomers: Iterable[Newcomer], keys: "PersonKeys") -> No
     """Compute the person keys: about 50 µs each, so not on the event loop, and once for each identifier."""
     computed: dict[tuple[str, str, str], bytes] = {}
     for newcomer in newcomers:
-        strongest = min(
-            newcomer.identities,
-            key=lambda identity: STRENGTH.index(identity[0]) if identity[0] in STRENGTH else len(STRENGTH),
-        )
+        strongest = _strongest(newcomer)
         if strongest not in computed:
             computed[strongest] = keys.person_key(*strongest)
         newcomer.person_key = computed[strongest]
+
+
+def _strongest(newcomer: Newcomer) -> tuple[str, str, str]:
+    return min(
+        newcomer.identities,
+        key=lambda identity: STRENGTH.index(identity[0]) if identity[0] in STRENGTH else len(STRENGTH),
+    )
+
+
+def identified(newcomers: Iterable[Newcomer]) -> list[tuple[UUID, tuple[str, str, str]]]:
+    """Holders of newcomers who were onboarded, each with the identifier that person keys come from."""
+    return [
+        (newcomer.holder_id, _strongest(newcomer))
+        for newcomer in newcomers
+        if newcomer.error is None and newcomer.holder_id is not None
+    ]
 
 
 async def known_tokens(driver: "Driver", newcomers: Sequence[Newcomer]) -> set[UUID]:

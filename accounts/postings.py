@@ -41,6 +41,12 @@ class Posting:
 
 def post(writes: Writes, postings: Sequence[Posting], booked_at: datetime.datetime) -> None:
     """Append the entries and change the balances of locked holders; one that would become negative fails the write."""
+    append_entries(writes, postings, booked_at)
+    _change_balances(writes, postings)
+
+
+def append_entries(writes: Writes, postings: Sequence[Posting], booked_at: datetime.datetime) -> None:
+    """Append the entries alone, for a write that changes the same balances otherwise as well."""
     if not postings:
         return
     ids = uuid7_batch(epoch_ms(booked_at), len(postings))
@@ -68,6 +74,9 @@ def post(writes: Writes, postings: Sequence[Posting], booked_at: datetime.dateti
         ),
         booked_at,
     )
+
+
+def _change_balances(writes: Writes, postings: Sequence[Posting]) -> None:
     changes: dict[UUID, dict[str, int]] = {}
     for p in postings:
         # What is owed grows by its debit side; all other accounts of a holder by their credit side.

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from accounts.schemas import EntryWord
 
-HOLDER_SIDES = (AccountKind.HOLDER_OPEN, AccountKind.HOLDER_POINTS)
+HOLDER_SIDES = (AccountKind.HOLDER_OPEN, AccountKind.HOLDER_POINTS, AccountKind.HOLDER_OWED)
+"""What is repaid comes in as well: a holder's points are those that are there less those that are owed."""
 
 
 async def find_holder(session: AsyncSession, holder_id: UUID) -> tuple[Holder, Balance] | None:

@@ -17,7 +17,7 @@ Row: TypeAlias = "asyncpg.Record"
 
 
 _PEOPLE = """
-SELECT i.token, h.id, h.person_key
+SELECT i.token, h.id, h.person_key || coalesce(h.next_person_key, ''::bytea) AS person_key
 FROM identities i JOIN holders h ON h.id = i.holder_id
 WHERE i.token = ANY($1::uuid[])
 """
@@ -26,28 +26,29 @@ WHERE i.token = ANY($1::uuid[])
 async def resolve(
     driver: "asyncpg.Connection", identity_tokens: Sequence[UUID]
 ) -> dict[UUID, tuple[UUID, bytes]]:
-    """Identity token → (holder, person key)."""
+    """Identity token → (holder, person key, and behind it the next one where there is one)."""
     rows = await driver.fetch(_PEOPLE, identity_tokens)
     return {row[0]: (row[1], row[2]) for row in rows}
 
 
 async def lock_people(
     driver: "asyncpg.Connection", identity_tokens: Sequence[UUID], *, wait: bool
-) -> tuple[dict[UUID, tuple[UUID, bytes]], dict[UUID, int]]:
-    """Identity token → (holder, person key), and what `lock_holders` answers for these holders."""
+) -> tuple[dict[UUID, tuple[UUID, bytes]], dict[UUID, int], set[UUID]]:
+    """Identity token → (holder, person keys as by `resolve`), what `lock_holders` answers, and who owes points."""
     rows = await driver.fetch(
         f"""
         WITH people AS MATERIALIZED ({_PEOPLE}), locked AS MATERIALIZED (
-            SELECT holder_id, status FROM balances WHERE holder_id = ANY(ARRAY(SELECT id FROM people))
+            SELECT holder_id, status, owed_points > 0 AS owes FROM balances
+            WHERE holder_id = ANY(ARRAY(SELECT id FROM people))
             ORDER BY holder_id FOR NO KEY UPDATE {"" if wait else "SKIP LOCKED"}
         )
-        SELECT token, id, person_key, NULL::smallint FROM people
-        UNION ALL SELECT NULL, holder_id, NULL, status FROM locked
+        SELECT token, id, person_key, NULL::smallint, NULL::boolean FROM people
+        UNION ALL SELECT NULL, holder_id, NULL, status, owes FROM locked
         """,
         identity_tokens,
     )
     people = {row[0]: (row[1], row[2]) for row in rows if row[0] is not None}
-    return people, {row[1]: row[3] for row in rows if row[0] is None}
+    return people, {row[1]: row[3] for row in rows if row[0] is None}, {row[1] for row in rows if row[4]}
 
 
 async def lock_holders(driver: "asyncpg.Connection", holder_ids: Sequence[UUID]) -> dict[UUID, int]:
@@ -68,6 +69,22 @@ AGGREGATION = "aggregation"
 """That the source takes the reductions is consented to on its own, apart from the use of data."""
 
 
+LIVE_CONSENTS = f"""
+SELECT k.n, c.scene_group
+FROM unnest($1::uuid[], $2::uuid[], $3::varchar[], $4::timestamptz[])
+    WITH ORDINALITY AS k (holder, source, scene_group, at, n)
+JOIN consents c ON c.holder_id = k.holder AND c.source_id = k.source
+WHERE c.scene_group IN (k.scene_group, '{MOVEMENT}', '{AGGREGATION}')
+  AND c.granted_at <= k.at AND c.withdrawn_at IS NULL
+"""
+"""Live consents that are old enough for the asked (holder, source, scene group, moment).
+
+Each as the place (from 1) of what was asked, and the group that it is for: the one asked, movement, aggregation. To be
+read after the holders' locks are held, which a withdrawal takes as well: what it commits first counts, whatever the
+clocks say.
+"""
+
+
 async def consented(
     driver: "asyncpg.Connection",
     holder_ids: Sequence[UUID],
@@ -75,26 +92,8 @@ async def consented(
     scene_groups: Sequence[str],
     at: Sequence[datetime],
 ) -> list[tuple[int, str]]:
-    """Live consents that are old enough for the asked (holder, source, scene group, moment).
-
-    Each as the place (from 1) of what was asked, and the group that it is for: the one asked, movement, aggregation.
-    Read after the holders' locks are held, which a withdrawal takes as well: what it commits first counts, whatever
-    the clocks say.
-    """
-    rows = await driver.fetch(
-        f"""
-        SELECT k.n, c.scene_group
-        FROM unnest($1::uuid[], $2::uuid[], $3::varchar[], $4::timestamptz[])
-            WITH ORDINALITY AS k (holder, source, scene_group, at, n)
-        JOIN consents c ON c.holder_id = k.holder AND c.source_id = k.source
-        WHERE c.scene_group IN (k.scene_group, '{MOVEMENT}', '{AGGREGATION}')
-          AND c.granted_at <= k.at AND c.withdrawn_at IS NULL
-        """,
-        holder_ids,
-        source_ids,
-        scene_groups,
-        at,
-    )
+    """`LIVE_CONSENTS` of locked holders."""
+    rows = await driver.fetch(LIVE_CONSENTS, holder_ids, source_ids, scene_groups, at)
     return [(row[0], row[1]) for row in rows]
 
 
@@ -141,9 +140,30 @@ def write_entries(writes: Writes, rows: Sequence[EntryRow], booked_at: datetime)
 
 
 def add_to_balances(
-    writes: Writes, holder_ids: Sequence[UUID], open_mg: Sequence[int], points: Sequence[int]
+    writes: Writes,
+    holder_ids: Sequence[UUID],
+    open_mg: Sequence[int],
+    points: Sequence[int],
+    owed: Sequence[int] | None = None,
 ) -> None:
-    """Add to locked balances, one row for each holder; amounts may be negative, balances may not become so."""
+    """Add to locked balances, one row for each holder; amounts may be negative, balances may not become so.
+
+    `owed` is given where somebody of them owes points.
+    """
+    if owed is not None:
+        writes.add(
+            """
+            UPDATE balances b SET open_mg = b.open_mg + d.mg, points = b.points + d.points,
+                owed_points = b.owed_points + d.owed
+            FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[]) AS d (holder, mg, points, owed)
+            WHERE b.holder_id = d.holder
+            """,
+            holder_ids,
+            open_mg,
+            points,
+            owed,
+        )
+        return
     writes.add(
         """
         UPDATE balances b SET open_mg = b.open_mg + d.mg, points = b.points + d.points
@@ -184,7 +204,8 @@ async def standing_of(
     """What entries leave standing of these holders' activities, from a first one on.
 
     activity_id, asset_id, whether of points, the system's and the other account, the amount that moved from the one to
-    the other (0 where all was taken back), and when the first of it was credited.
+    the other (0 where all was taken back), and when the first of it was credited. What a credit repaid of a debt is
+    its own as well, what a campaign gave is not.
     """
     return list(
         await driver.fetch(
@@ -192,10 +213,10 @@ async def standing_of(
             SELECT e.cause_id AS activity_id, e.asset_id, a.kind = 'points' AS points,
                 least(e.debit, e.credit) AS system, greatest(e.debit, e.credit) AS account,
                 sum(CASE WHEN e.debit < e.credit THEN e.amount ELSE -e.amount END)::bigint AS amount,
-                min(e.booked_at) FILTER (WHERE e.kind = 1) AS credited_at
+                min(e.booked_at) FILTER (WHERE e.kind IN (1, 10)) AS credited_at
             FROM entries e JOIN assets a ON a.id = e.asset_id
             WHERE e.holder_id = ANY($1::uuid[]) AND e.id >= tanpuhui_uuid7_floor($2) AND e.cause_id >= $3
-              AND e.kind IN (1, 2)
+              AND e.kind IN (1, 2, 9, 10) AND e.party_id IS NULL
             GROUP BY 1, 2, 3, 4, 5
             """,
             holder_ids,
@@ -213,10 +234,10 @@ async def standing_of_activity(driver: "asyncpg.Connection", holder_id: UUID, ac
             SELECT e.asset_id, a.kind = 'points' AS points, least(e.debit, e.credit) AS system,
                 greatest(e.debit, e.credit) AS account,
                 sum(CASE WHEN e.debit < e.credit THEN e.amount ELSE -e.amount END)::bigint AS amount,
-                min(e.booked_at) FILTER (WHERE e.kind = 1) AS credited_at
+                min(e.booked_at) FILTER (WHERE e.kind IN (1, 10)) AS credited_at
             FROM entries e JOIN assets a ON a.id = e.asset_id
             WHERE e.holder_id = $1 AND e.id >= tanpuhui_uuid7_floor($2) AND e.cause_id = $3
-              AND e.kind IN (1, 2)
+              AND e.kind IN (1, 2, 9, 10) AND e.party_id IS NULL
             GROUP BY 1, 2, 3, 4
             """,
             holder_id,

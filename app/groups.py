@@ -5,6 +5,7 @@ halved until the item at fault stands alone.
 """
 
 import asyncio
+import contextlib
 import struct
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
@@ -19,13 +20,13 @@ from accounts.errors import DomainError
 from app.crediting.errors import StorageUnavailable
 
 if TYPE_CHECKING:
-    from app.database import Database
+    from app.database import Chain, Database
 
 log = structlog.get_logger(__name__)
 RETRIES = 5
 
 _AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.LockNotAvailableError)
-_AWAY = (
+AWAY = (
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
@@ -43,11 +44,11 @@ Answer = TypeVar("Answer")
 Done = TypeVar("Done")
 
 
-async def transact(database: "Database", work: "Callable[[asyncpg.Connection], Awaitable[Done]]") -> Done:
+async def transact(chain: "Chain", work: "Callable[[asyncpg.Connection], Awaitable[Done]]") -> Done:
     """Run work in a transaction; after a deadlock or the like again, some times, and then `StorageUnavailable`."""
     for attempt in range(RETRIES):
         try:
-            async with database.driver_transaction() as driver:
+            async with chain.transaction() as driver:
                 return await work(driver)
         except _AGAIN:
             if attempt == RETRIES - 1:
@@ -64,12 +65,14 @@ class Groups(Generic[Item, Answer]):
 
     def __init__(
         self,
-        attempt: Callable[[Sequence[Item]], Awaitable[Sequence[Answer]]],
+        database: "Database",
+        attempt: "Callable[[Chain, Sequence[Item]], Awaitable[Sequence[Answer]]]",
         refused: Callable[[], DomainError],
         *,
         committers: int,
         group_max: int,
     ) -> None:
+        self._database = database
         self._attempt = attempt
         self._refused = refused
         self._committers = committers
@@ -77,6 +80,8 @@ class Groups(Generic[Item, Answer]):
         self._group_max = group_max
         self._queue: deque[tuple[Item, asyncio.Future[Answer]]] = deque()
         self._draining = 0
+        self._under_way: dict[object, int] = {}
+        self._idle: deque[asyncio.Future[None]] = deque()
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def submit(self, item: Item) -> Answer:
@@ -86,7 +91,11 @@ class Groups(Generic[Item, Answer]):
         """
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._queue.append((item, future))
-        if self._draining < self._committers:
+        if not self._worth_a_group():
+            pass
+        elif self._idle:
+            self._wake()
+        elif self._draining < self._committers:
             self._draining += 1
             task = asyncio.create_task(self._drain())
             self._tasks.add(task)
@@ -114,28 +123,62 @@ class Groups(Generic[Item, Answer]):
 
     async def _batch(self, batch: Sequence[Item]) -> list[Answer | DomainError]:
         async with self._slots:
-            return await self._commit(batch)
+            return await self._commit(self._database.chain(), batch)
+
+    def _worth_a_group(self) -> bool:
+        # A group costs as much as some tens of items. One begins beside another when as many wait as that one took,
+        # so that groups are few and even; what waits for less is taken by the other when it ends.
+        return bool(self._queue) and len(self._queue) >= min(self._under_way.values(), default=0)
 
     async def _drain(self) -> None:
-        # Counted down here and not in a callback: between the last look at the queue and the end nothing else runs.
+        me = object()
+        chain = self._database.chain(lambda: self._pressed(beside=me))
         try:
-            while self._queue:
+            while self._pressed():
+                if not self._worth_a_group():
+                    await self._wait()
+                    continue
                 async with self._slots:
-                    group: list[tuple[Item, asyncio.Future[Answer]]] = []
-                    while self._queue and len(group) < self._group_max:
-                        waiting = self._queue.popleft()
-                        if not waiting[1].cancelled():
-                            group.append(waiting)
-                    if group:
-                        await self._answer(group)
+                    if group := self._take():
+                        self._under_way[me] = len(group)
+                        try:
+                            await self._answer(chain, group)
+                        finally:
+                            del self._under_way[me]
         finally:
+            # Before anything is waited for: between the last look at the queue and here nothing else runs.
             self._draining -= 1
+            while self._idle:
+                self._wake()
+            with contextlib.suppress(*AWAY):
+                await chain.close()
 
-    async def _answer(self, group: "list[tuple[Item, asyncio.Future[Answer]]]") -> None:
+    def _pressed(self, beside: object = None) -> bool:
+        return bool(self._queue or self._under_way.keys() - {beside})
+
+    async def _wait(self) -> None:
+        idle: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._idle.append(idle)
+        await idle
+
+    def _wake(self) -> None:
+        idle = self._idle.popleft()
+        if not idle.done():
+            idle.set_result(None)
+
+    def _take(self) -> "list[tuple[Item, asyncio.Future[Answer]]]":
+        group: list[tuple[Item, asyncio.Future[Answer]]] = []
+        while self._queue and len(group) < self._group_max:
+            waiting = self._queue.popleft()
+            if not waiting[1].cancelled():
+                group.append(waiting)
+        return group
+
+    async def _answer(self, chain: "Chain", group: "list[tuple[Item, asyncio.Future[Answer]]]") -> None:
         error: Exception = StorageUnavailable()
         answers: Sequence[Answer | DomainError] = ()
         try:
-            answers = await self._commit([item for item, _ in group])
+            answers = await self._commit(chain, [item for item, _ in group])
         except StorageUnavailable as away:
             error = away
         except Exception as unexpected:
@@ -151,15 +194,15 @@ class Groups(Generic[Item, Answer]):
                 else:
                     future.set_result(answer)
 
-    async def _commit(self, batch: Sequence[Item]) -> list[Answer | DomainError]:
+    async def _commit(self, chain: "Chain", batch: Sequence[Item]) -> list[Answer | DomainError]:
         try:
-            return list(await self._attempt(batch))
+            return list(await self._attempt(chain, batch))
         except (ValueError, OverflowError, struct.error) as refused:
             # While a value is encoded. The driver's DataError is both a ValueError and an InterfaceError.
             if len(batch) == 1:
                 log.warning("item refused by the driver", error=type(refused).__name__)
                 return [self._refused()]
-        except _AWAY as away:
+        except AWAY as away:
             log.warning("database away", error=type(away).__name__)
             raise StorageUnavailable from away
         except asyncpg.PostgresError as refused:
@@ -167,4 +210,4 @@ class Groups(Generic[Item, Answer]):
                 log.warning("item refused by the database", error=type(refused).__name__)
                 return [self._refused()]
         half = len(batch) // 2
-        return await self._commit(batch[:half]) + await self._commit(batch[half:])
+        return await self._commit(chain, batch[:half]) + await self._commit(chain, batch[half:])

@@ -45,4 +45,11 @@ PAYMENT_TROUBLES = Counter(
 METHODOLOGY_REFRESH_FAILURES = Counter(
     "tanpuhui_methodology_refresh_failures_total", "Looks at the methodologies in the database that failed"
 )
+QUOTAS_EXHAUSTED = Counter(
+    "tanpuhui_quotas_exhausted_total", "Requests refused since a daily quota was used up", ["kind"]
+)
+CLAIMS = Counter(
+    "tanpuhui_platform_claims_total", "Claims of platforms by outcome and reason", ["outcome", "reason"]
+)
+EVALUATIONS = Counter("tanpuhui_evaluations_total", "Blinded elements evaluated", ["mode"])
 SIGN_INS = Counter("tanpuhui_sign_ins_total", "Attempts of residents to sign in", ["method", "outcome"])

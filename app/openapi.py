@@ -14,9 +14,12 @@ from accounts.agreement_schemas import (
     MandateTermsInput,
     OwnWithdrawalInput,
 )
+from accounts.offsetting.schemas import FootprintInput, OffsetInput
 from accounts.schemas import HolderBatch, WithdrawalInput
 from app.api.payments import PaymentInput
 from app.api.platforms import ReversalRequest
+from app.api.ranks import RankChoiceInput
+from app.api.teams import JoinInput, TeamInput
 from app.auth.resident_schemas import (
     ChildInput,
     PhoneCodeInput,
@@ -26,10 +29,14 @@ from app.auth.resident_schemas import (
     SignInMethodInput,
 )
 from app.auth.scopes import DESCRIPTIONS
+from app.claiming.schemas import ActInput, ClaimInput, ClaimReleaseInput, DisclosureInput
 from app.crediting.schemas import ActivityReport
 from app.my_data.schemas import CorrectionDecisionInput, CorrectionInput
 from app.problems import Problem
+from app.programmes.schemas import ApprovalInput, EndInput
+from app.quotas.schemas import QuotaGrantInput
 from app.recalculation.schemas import RecalculationApproval, RecalculationInput
+from app.tokens.schemas import EvaluationInput
 from app.versions.schemas import (
     ActivationInput,
     DraftInput,
@@ -41,7 +48,9 @@ from app.versions.schemas import (
     TextInput,
 )
 from app.webhooks.schemas import ReplayInput, RotationInput, WebhookChange, WebhookInput
+from points.campaigns import Campaign
 from points.offer_schemas import OfferInput, OfferStep, ShopInput, StockInput, TillInput
+from points.programmes import Programme
 from points.redemption_schemas import (
     AcceptanceBatch,
     BindingInput,
@@ -49,11 +58,24 @@ from points.redemption_schemas import (
     RefundInput,
     VerificationInput,
 )
+from points.settlement_schemas import (
+    AgreementInput,
+    DisputeInput,
+    PaymentProposal,
+    PaymentStep,
+    ResolutionInput,
+    SettlementInput,
+)
 
 NAMED = (
     ActivityReport,
     HolderBatch,
     WithdrawalInput,
+    FootprintInput,
+    OffsetInput,
+    RankChoiceInput,
+    JoinInput,
+    TeamInput,
     ReversalRequest,
     DraftInput,
     TextInput,
@@ -76,6 +98,12 @@ NAMED = (
     RotationInput,
     ReplayInput,
     PaymentInput,
+    EvaluationInput,
+    ActInput,
+    ClaimInput,
+    ClaimReleaseInput,
+    DisclosureInput,
+    QuotaGrantInput,
     ShopInput,
     TillInput,
     OfferInput,
@@ -94,6 +122,16 @@ NAMED = (
     BindingRedemption,
     CorrectionInput,
     CorrectionDecisionInput,
+    Programme,
+    Campaign,
+    ApprovalInput,
+    EndInput,
+    SettlementInput,
+    AgreementInput,
+    DisputeInput,
+    ResolutionInput,
+    PaymentProposal,
+    PaymentStep,
     Problem,
 )
 DESCRIPTION = """\

@@ -14,6 +14,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.application import create_app
+from app.errors import StartError
 from app.jobs.runner import Runner
 from app.jobs.service import recurring
 from app.migrate import migrate
@@ -29,10 +30,6 @@ log = structlog.get_logger(__name__)
 REFRESH_S = 5
 KEEP_ALIVE_S = 75
 GRACE_S = 15
-
-
-class StartError(Exception):
-    """The service cannot start: the schema cannot be brought up to date, or the port is taken."""
 
 
 def listen(settings: "Settings") -> socket.socket:

@@ -148,6 +148,20 @@ class Settings(BaseSettings):
     )
     resident_requests_per_second: PositiveInt = 10
 
+    evaluations_per_second: PositiveInt = Field(
+        default=50, description="Blind evaluations of all platforms together, averaged over a day."
+    )
+    evaluations_per_client_per_second: PositiveInt = Field(
+        default=5, description="Blind evaluations of one platform, averaged over a day."
+    )
+
+    claims_per_client_per_second: PositiveInt = Field(
+        default=500, description="Claims of one platform, averaged over a day."
+    )
+    claim_queries_per_client_per_second: PositiveInt = Field(
+        default=50, description="Acts that one platform may ask about, averaged over a day."
+    )
+
     activation_lead_seconds: PositiveInt = Field(
         default=60,
         description="Least time between a decision about methodologies and its effect. The same in all processes.",
@@ -226,6 +240,9 @@ class Settings(BaseSettings):
     identity_key: Key = SecretBytes(b"")
     receipt_key: Key = SecretBytes(b"")
     oprf_key: Key = SecretBytes(b"")
+    oprf_next_key: Key | None = Field(
+        default=None, description="The key that will follow `oprf_key`; live beside it while keys rotate."
+    )
 
     @property
     def production(self) -> bool:
@@ -298,7 +315,19 @@ class Settings(BaseSettings):
                 problems.append(f"{name} is the same as {seen[key]}; each key needs a value of its own")
             else:
                 seen[key] = name
-        return problems
+        return problems + self._next_key_problems(seen)
+
+    def _next_key_problems(self, seen: dict[bytes, str]) -> list[str]:
+        if self.oprf_next_key is None:
+            return []
+        name, key = variable("oprf_next_key"), self.oprf_next_key.get_secret_value()
+        if len(key) != KEY_BYTES:
+            return [f"{name} has {len(key)} bytes, it needs {KEY_BYTES} (64 hexadecimal digits)"]
+        if self.production and len(set(key)) < _LEAST_DIFFERENT_BYTES:
+            return [f"{name} is a placeholder, not a random key"]
+        if key in seen:
+            return [f"{name} is the same as {seen[key]}; each key needs a value of its own"]
+        return []
 
     def _sign_in_problems(self) -> list[str]:
         problems = []

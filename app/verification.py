@@ -10,14 +10,16 @@ from uuid import UUID
 import orjson
 
 from accounts import verification as of_agreements
-from accounts.ids import public_id
+from accounts.ids import owner_id, public_id
 from accounts.models import OF_ACTIVITIES, AccountKind, AssetKind
+from accounts.offsetting import verification as offsetting
 from accounts.postings import STORED
 from app.crediting.decision import window_start
 from app.crediting.rules import CapRule, aggregation_key, aggregation_rule, cap_rules
 from app.versions.repository import COUNTING_CLOSURES
+from dedup import verification as of_claims
 from methodologies import Methodology, PackError, Refused, rebuild
-from points import redemption_verification
+from points import redemption_verification, settlement_verification, verification_lots
 from points.payments import verification as payment_verification
 
 if TYPE_CHECKING:
@@ -63,8 +65,14 @@ KEPT_TABLES = (
     "receipts",
     "methodology_closures",
     "recalculated_activities",
+    "offsets",
     "redemption_lots",
     "payment_differences",
+    "campaign_awards",
+    "settled_entries",
+    "settlement_lines",
+    "settlement_disputes",
+    "settlement_adjustments",
     *of_agreements.KEPT_TABLES,
 )
 """What is written once and never changed, partitions included."""
@@ -103,12 +111,17 @@ QUERIES: dict[str, tuple[str, str]] = {
         """,
     ),
     "claims_without_credit": (
-        "Every claim belongs to an activity that is credited, pending or recalculated, not reversed, and knows of it",
+        (
+            "Every claim belongs to an activity that is credited, pending or recalculated and not reversed, or to a "
+            "claim of a platform that is not released, and it knows of it"
+        ),
         f"""
         SELECT c.activity_id FROM (
             SELECT token, activity_id FROM whole_claims UNION ALL
             SELECT token, activity_id FROM interval_claims) c
-        LEFT JOIN (SELECT id, claim_tokens FROM activities WHERE {KEEPS}) a ON a.id = c.activity_id
+        LEFT JOIN (
+            SELECT id, claim_tokens FROM activities WHERE {KEEPS} UNION ALL
+            SELECT id, claim_tokens FROM platform_claims WHERE {of_claims.HOLDS}) a ON a.id = c.activity_id
         WHERE a.id IS NULL OR position(uuid_send(c.token) IN a.claim_tokens) = 0 ORDER BY 1 LIMIT 1
         """,
     ),
@@ -138,8 +151,8 @@ QUERIES: dict[str, tuple[str, str]] = {
         SELECT coalesce(a.id, e.cause_id) FROM activities a
         FULL JOIN (
             SELECT cause_id, {_net(AccountKind.HOLDER_OPEN)} AS open_mg,
-                {_net(AccountKind.HOLDER_POINTS)} - {_net(AccountKind.HOLDER_OWED)} AS points
-            FROM entries WHERE kind IN ({_OF_ACTIVITIES})
+                {_net(AccountKind.HOLDER_POINTS)} - {_net(AccountKind.HOLDER_OWED)} + {_net(AccountKind.LOSS)} AS points
+            FROM entries WHERE kind IN ({_OF_ACTIVITIES}) AND party_id IS NULL
             GROUP BY cause_id) e ON e.cause_id = a.id
         WHERE a.id IS NULL
            OR coalesce(e.open_mg, 0) <> CASE WHEN {EARNED} THEN a.co2e_mg ELSE 0 END
@@ -267,7 +280,15 @@ PREFIXES = {
 }
 
 
-AREAS = (of_agreements, redemption_verification, payment_verification)
+AREAS = (
+    of_agreements,
+    offsetting,
+    verification_lots,
+    redemption_verification,
+    payment_verification,
+    settlement_verification,
+    of_claims,
+)
 """Modules that bring rules of their own."""
 
 
@@ -293,8 +314,12 @@ async def verify(driver: "asyncpg.Connection") -> AsyncIterator[Finding]:
     prefixes = PREFIXES | {rule: kind for area in AREAS for rule, kind in area.PREFIXES.items()}
     for rule, (meaning, query) in queries().items():
         found = await driver.fetchval(query)
-        prefix = prefixes.get(rule, "act")
-        yield Finding(rule, meaning, None if found is None else public_id(prefix, UUID(bytes=found.bytes)))
+        prefix = prefixes.get(rule)
+        breach = None
+        if found is not None:
+            row = UUID(bytes=found.bytes)
+            breach = owner_id(row) if prefix is None else public_id(prefix, row)
+        yield Finding(rule, meaning, breach)
     checks: dict[str, tuple[str, Check]] = {
         "recomputed": ("Every reduction can be computed again from what was stored with it", _recompute),
         "caps": ("The use of each cap is what its activities add up to", _recount_caps),

@@ -16,6 +16,7 @@ from app.auth.keys import KeyRing
 from app.auth.rate_limit import RateLimiter
 from app.auth.sign_in import SignIn, sign_in_of
 from app.auth.tokens import Tokens
+from app.claiming.door import Claims
 from app.crediting.intake import Intake
 from app.crediting.prepare import Preparer
 from app.crediting.repository import know_methodologies
@@ -24,13 +25,18 @@ from app.database import Database, engine_for
 from app.payments.orders import RedemptionOrders
 from app.payments.service import Payments
 from app.payments.setup import client_of, payments_of
+from app.quotas.models import QuotaKind
+from app.quotas.service import Allowance, Quotas
 from app.redeeming.consequences import Consequences
 from app.redeeming.desk import RedemptionDesk
 from app.settings import Settings
+from app.tokens.exchange import check_present_key
+from app.tokens.service import Evaluator
 from app.versions.live import LiveMethodologies
 from app.webhooks.delivery import Deliverer
 from app.webhooks.signing import SecretBox
 from app.webhooks.targets import Targets
+from dedup.periods import DAY_S
 from dedup.person_key import IdentityHasher, PersonKeys
 from dedup.tokens import TokenMaker
 from integrations import outbound
@@ -63,6 +69,24 @@ def _tell_refused(catalogue: Catalogue) -> None:
     metrics.PACKS_REFUSED.set(len(catalogue.refused))
 
 
+def person_keys_of(settings: Settings) -> PersonKeys:
+    """The keys of person keys: the present one, and the next where there is one."""
+    following = settings.oprf_next_key
+    return PersonKeys(
+        settings.oprf_key.get_secret_value(), None if following is None else following.get_secret_value()
+    )
+
+
+def _allowances(settings: Settings) -> dict[QuotaKind, Allowance]:
+    return {
+        QuotaKind.EVALUATIONS: Allowance(
+            settings.evaluations_per_client_per_second * DAY_S, settings.evaluations_per_second * DAY_S
+        ),
+        QuotaKind.CLAIMS: Allowance(settings.claims_per_client_per_second * DAY_S),
+        QuotaKind.QUERIES: Allowance(settings.claim_queries_per_client_per_second * DAY_S),
+    }
+
+
 @dataclass(slots=True)
 class Services:
     """What the routes and jobs work with."""
@@ -86,6 +110,9 @@ class Services:
     redemptions: RedemptionDesk
     payments: Payments | None
     consent_texts: ConsentTexts
+    quotas: Quotas
+    evaluator: Evaluator
+    claims: Claims
 
     def rules_now(self) -> Rules:
         """The rules that count at this moment, as far as this process knows; what credits asks the preparer."""
@@ -114,7 +141,9 @@ async def services(
     receipt_key = settings.receipt_key.get_secret_value()
     hasher = IdentityHasher(settings.identity_key.get_secret_value())
     token_maker = TokenMaker(dedup_key, receipt_key)
-    person_keys = PersonKeys(settings.oprf_key.get_secret_value())
+    person_keys = person_keys_of(settings)
+    quotas = Quotas(database, _allowances(settings), clock)
+    evaluator = Evaluator(person_keys, quotas)
     provider_http = client_of(settings)
     tokens = Tokens(KeyRing(receipt_key), settings.access_token_seconds)
     http = outbound.client()
@@ -136,6 +165,7 @@ async def services(
             await tokens.keys.rotate(session, now)
         async with database.reading() as session:
             await tokens.keys.refresh(session, now)
+            await check_present_key(session, person_keys)
         preparer = Preparer(Rules(catalogue, load_programmes(), ids), hasher, token_maker)
         webhooks = Deliverer(
             database,
@@ -163,6 +193,15 @@ async def services(
             hold=datetime.timedelta(seconds=settings.redemption_hold_seconds),
             # One at a time: groups that share an offer would wait for each other, and one larger group costs less.
             committers=1,
+            group_max=settings.group_commit_max,
+        )
+        claims = Claims(
+            database,
+            preparer,
+            token_maker,
+            quotas,
+            clock,
+            committers=settings.committers,
             group_max=settings.group_commit_max,
         )
         live = LiveMethodologies(
@@ -194,10 +233,15 @@ async def services(
             redemptions=desk,
             payments=payments_of(settings, database, RedemptionOrders(desk.policy), clock, provider_http),
             consent_texts=load_consent_texts(),
+            quotas=quotas,
+            evaluator=evaluator,
+            claims=claims,
         )
         await intake.close()
         await desk.close()
+        await claims.close()
     finally:
+        evaluator.close()
         await http.aclose()
         await provider_http.aclose()
         await redis.aclose()

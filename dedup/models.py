@@ -62,3 +62,34 @@ class IntervalClaim(SQLModel, table=True):
     ends_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
     raw_starts_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
     raw_ends_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+
+
+class PlatformClaim(SQLModel, table=True):
+    """A claim of a platform that keeps its own accounts, and a lost one too. It knows no person.
+
+    The id is made of organisation and claim id, so that the same claim is the same row: `dedup.owners`. While it is
+    `claimed` and not released, it owns its tokens, as an activity does.
+    """
+
+    __tablename__: ClassVar[str] = "platform_claims"
+    __table_args__ = (
+        CheckConstraint("outcome IN ('claimed', 'duplicate')", name="platform_claims_outcome"),
+        CheckConstraint("(outcome = 'duplicate') = (winner_id IS NOT NULL)", name="platform_claims_winner"),
+        CheckConstraint("first_day <= last_day", name="platform_claims_days"),
+    )
+
+    id: UUID = Field(primary_key=True)
+    organisation_id: UUID
+    body_mac: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    scene: str
+    region: str
+    outcome: str
+    reason: str | None = None
+    winner_id: UUID | None = None
+    claim_tokens: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    first_day: date
+    last_day: date
+    claimed_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+    released_at: datetime | None = Field(
+        default=None, sa_column=Column(DateTime(timezone=True), nullable=True)
+    )

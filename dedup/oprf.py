@@ -64,11 +64,15 @@ class Mode(IntEnum):
 
 
 class OprfError(ValueError):
-    """A value of the protocol was refused; ``code`` is stable, the text never holds the value."""
+    """A value of the protocol was refused; ``code`` is stable, the text never holds the value.
 
-    def __init__(self, code: OprfCode) -> None:
+    ``index`` is the place of the value in its batch, where there is one.
+    """
+
+    def __init__(self, code: OprfCode, index: int | None = None) -> None:
         super().__init__(code)
         self.code: OprfCode = code
+        self.index = index
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,19 +262,15 @@ def evaluate(secret: bytes, value: bytes, mode: Mode = Mode.OPRF) -> bytes:
 def _composites(
     public: bytes, blinded: Sequence[bytes], evaluated: Sequence[bytes], secret: bytes | None = None
 ) -> tuple[bytes, bytes]:
-    """Fold a batch into one pair (M, Z), RFC 9497 sections 2.2.1 and 2.2.2; every element is checked.
+    """Fold a batch of checked elements into one pair (M, Z), RFC 9497 sections 2.2.1 and 2.2.2.
 
     With the secret, Z is one multiplication of M (ComputeCompositesFast).
     """
-    if not 0 < len(blinded) <= MAX_BATCH or len(blinded) != len(evaluated):
-        raise OprfError("batch_invalid")
     suite = _SUITES[Mode.VOPRF]
     seed = hashlib.sha512(_framed(public) + _framed(suite.seed_dst)).digest()
     head = _framed(seed)
     folded_blinded = folded_evaluated = _IDENTITY
     for index, (sent, got) in enumerate(zip(blinded, evaluated, strict=True)):
-        _check_element(sent)
-        _check_element(got)
         transcript = head + index.to_bytes(2, "big") + _framed(sent) + _framed(got) + b"Composite"
         weight = _hash_to_scalar(transcript, suite.scalar_dst)
         folded_blinded = _plus(folded_blinded, _times_any(weight, sent))
@@ -279,6 +279,14 @@ def _composites(
     if secret is not None:
         folded_evaluated = _times_any(secret, folded_blinded)
     return folded_blinded, folded_evaluated
+
+
+def _check_batch(blinded: Sequence[bytes], evaluated: Sequence[bytes]) -> None:
+    if not 0 < len(blinded) <= MAX_BATCH or len(blinded) != len(evaluated):
+        raise OprfError("batch_invalid")
+    for sent, got in zip(blinded, evaluated, strict=True):
+        _check_element(sent)
+        _check_element(got)
 
 
 def _challenge(public: bytes, *elements: bytes) -> bytes:
@@ -304,6 +312,11 @@ def generate_proof(
         scalar = _random_scalar()
     elif not _is_scalar(scalar, least=1):
         raise OprfError("scalar_invalid")
+    _check_batch(blinded, evaluated)
+    return _prove(keys, blinded, evaluated, scalar)
+
+
+def _prove(keys: KeyPair, blinded: Sequence[bytes], evaluated: Sequence[bytes], scalar: bytes) -> bytes:
     folded, result = _composites(keys.public, blinded, evaluated, keys.secret)
     committed_base: bytes = rbcl.crypto_scalarmult_ristretto255_base(scalar)
     committed = _times_any(scalar, folded)
@@ -324,6 +337,7 @@ def verify_proof(public: bytes, blinded: Sequence[bytes], evaluated: Sequence[by
     if not (_is_scalar(challenge, least=0) and _is_scalar(response, least=0)):
         raise OprfError("proof_invalid")
     _check_element(public)
+    _check_batch(blinded, evaluated)
     folded, result = _composites(public, blinded, evaluated)
     base: bytes = rbcl.crypto_scalarmult_ristretto255_base(_ONE)
     committed_base = _plus(_times_any(response, base), _times_any(challenge, public))
@@ -333,15 +347,31 @@ def verify_proof(public: bytes, blinded: Sequence[bytes], evaluated: Sequence[by
         raise OprfError("proof_refused")
 
 
-def blind_evaluate_batch(keys: KeyPair, blinded: Sequence[bytes]) -> tuple[list[bytes], bytes]:
-    """Evaluate 1 to 65,535 blinded elements under one proof (server); elements, then 64-byte proof.
+def blind_evaluate_all(keys: KeyPair, blinded: Sequence[bytes]) -> list[bytes]:
+    """Evaluate 1 to 65,535 blinded elements without a proof (server).
 
-    Raises ``OprfError``: key_invalid, batch_invalid, element_invalid, element_identity.
+    Raises ``OprfError`` as ``blind_evaluate`` does, with the place of the element, and batch_invalid.
     """
     if not 0 < len(blinded) <= MAX_BATCH:
         raise OprfError("batch_invalid")
-    evaluated = [blind_evaluate(keys.secret, element) for element in blinded]
-    return evaluated, generate_proof(keys, blinded, evaluated)
+    _check_secret(keys.secret)
+    evaluated: list[bytes] = []
+    for index, element in enumerate(blinded):
+        try:
+            evaluated.append(_times(keys.secret, element))
+        except OprfError as refused:
+            raise OprfError(refused.code, index) from None
+    return evaluated
+
+
+def blind_evaluate_batch(keys: KeyPair, blinded: Sequence[bytes]) -> tuple[list[bytes], bytes]:
+    """Evaluate 1 to 65,535 blinded elements under one proof (server); elements, then 64-byte proof.
+
+    Raises ``OprfError`` as ``blind_evaluate_all`` does.
+    """
+    evaluated = blind_evaluate_all(keys, blinded)
+    # Multiplying checked what came from outside, and made the rest.
+    return evaluated, _prove(keys, blinded, evaluated, _random_scalar())
 
 
 def finalize_verified(

@@ -12,7 +12,14 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Final, Literal
 
-from dedup.oprf import KeyPair, Mode, blind_evaluate_batch, derive_key_pair, evaluate
+from dedup.oprf import (
+    KeyPair,
+    Mode,
+    blind_evaluate_all,
+    blind_evaluate_batch,
+    derive_key_pair,
+    evaluate,
+)
 from dedup.tokens import checked_key, framed, keyed
 
 PERSON_KEY_BYTES: Final = 32
@@ -173,18 +180,24 @@ class PersonKeys:
 
     ``oprf_key`` is a secret seed of 32 random bytes; the scalar comes from it by DeriveKeyPair
     (RFC 9497 section 3.2.1), mode VOPRF, so that a platform can check that it got the same key as all.
-    Raises ``OprfError`` key_invalid on another length.
+    ``next_key`` is another such seed while keys rotate. Raises ``OprfError`` key_invalid on another length.
     """
 
-    __slots__ = ("_keys",)
+    __slots__ = ("_keys", "following")
 
-    def __init__(self, oprf_key: bytes) -> None:
+    def __init__(self, oprf_key: bytes, next_key: bytes | None = None) -> None:
         self._keys: KeyPair = derive_key_pair(oprf_key, _KEY_INFO, Mode.VOPRF)
+        self.following: PersonKeys | None = None if next_key is None else PersonKeys(next_key)
 
     @property
     def public_key(self) -> bytes:
         """The public element (32 bytes) that platforms verify proofs with."""
         return self._keys.public
+
+    @property
+    def key_id(self) -> str:
+        """What platforms call this key: ``opk_`` and the first half of a hash of its public element."""
+        return "opk_" + hashlib.sha256(self._keys.public).hexdigest()[:32]
 
     def person_key(self, scheme: str, value: str, scope: str = "") -> bytes:
         """Return the person key (32 bytes) of a verified identifier; about 60 µs, for onboarding only.
@@ -201,6 +214,13 @@ class PersonKeys:
         how often, is the caller's to limit. Raises ``OprfError`` as ``oprf.blind_evaluate_batch`` does.
         """
         return blind_evaluate_batch(self._keys, elements)
+
+    def evaluate_unproven(self, elements: Sequence[bytes]) -> list[bytes]:
+        """Evaluate without the proof, which costs more than the evaluation; the person key is the same.
+
+        Raises ``OprfError`` as ``oprf.blind_evaluate_all`` does.
+        """
+        return blind_evaluate_all(self._keys, elements)
 
 
 class IdentityHasher:

@@ -1,6 +1,7 @@
 """SQL of receipts and claims. Every statement is array-shaped; arrays that lock are given in token order."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -111,6 +112,42 @@ async def read_interval_claims(
         max(days),
     )
     return [(row[0], row[1], row[2], row[3]) for row in rows]
+
+
+@dataclass(slots=True)
+class Held:
+    """What a transaction found when it took tokens."""
+
+    receipts: set[UUID]
+    """Those that are new."""
+    acquired: dict[UUID, UUID]
+    """Whole tokens that were free, with the owner they were taken for."""
+    whole: dict[UUID, UUID]
+    """Whole tokens that were not, with their owner."""
+    intervals: dict[UUID, list[tuple[int, int, UUID]]]
+    """Locked tokens → (start, end, owner) of the live claims on them, epoch seconds."""
+
+
+async def take(
+    driver: "asyncpg.Connection",
+    receipts: Sequence[ReceiptRow],
+    whole: Mapping[UUID, UUID],
+    intervals: Collection[tuple[UUID, date]],
+) -> Held:
+    """Write receipts, take every token that is claimed (whole ones for an owner), and read who holds the others."""
+    new, free, used = await acquire(driver, receipts, whole, intervals)
+    held = Held(new, {token: whole[token] for token in free}, {}, {})
+    while taken := [token for token in whole if token not in held.acquired and token not in held.whole]:
+        held.whole.update(await read_whole(driver, taken))
+        # Released between the two statements: claim it after all.
+        if freed := {token: whole[token] for token in taken if token not in held.whole}:
+            _, free, _ = await acquire(driver, (), freed, ())
+            held.acquired.update((token, whole[token]) for token in free)
+    if used:
+        tokens, days = columns(used)
+        for token, start, end, owner in await read_interval_claims(driver, tokens, days):
+            held.intervals.setdefault(token, []).append((int(start.timestamp()), int(end.timestamp()), owner))
+    return held
 
 
 IntervalRow = tuple[UUID, date, UUID, int, int, int, int]

@@ -95,7 +95,7 @@ class TokenMaker:
     one derived from ``dedup_key`` where none is given.
     """
 
-    __slots__ = ("_body", "_calendar", "_interval", "_once", "_receipt")
+    __slots__ = ("_body", "_calendar", "_claim", "_interval", "_once", "_receipt")
 
     def __init__(self, dedup_key: bytes, receipt_key: bytes | None = None) -> None:
         key = checked_key(dedup_key, "dedup_key")
@@ -108,6 +108,7 @@ class TokenMaker:
         self._calendar = keyed(key, b"tph calendar")
         self._receipt = keyed(receipts, b"tph receipt")
         self._body = keyed(receipts, b"tph body")
+        self._claim = keyed(receipts, b"tph claim")
 
     def interval(self, subject_key: bytes, rule: str, day: date) -> bytes:
         """Token of a person or an asset, under one rule, on one local day; claimed for a period in it.
@@ -160,6 +161,21 @@ class TokenMaker:
         head = len(source_id).to_bytes(_LENGTH_BYTES, "big") + source_id
         state.update(head + len(part).to_bytes(_LENGTH_BYTES, "big") + part)
         return state.digest()
+
+    def platform_claim(self, organisation_id: bytes, claim_id: str) -> bytes:
+        """Id of a platform's claim: organisation and its own claim id, both exactly as given; a UUIDv8 (RFC 9562).
+
+        The version tells it from an activity's id, a UUIDv7, wherever claims name who holds them.
+        Raises ``TokenRefused``: text_invalid.
+        """
+        part = _utf8(claim_id)
+        state = self._claim.copy()
+        head = len(organisation_id).to_bytes(_LENGTH_BYTES, "big") + organisation_id
+        state.update(head + len(part).to_bytes(_LENGTH_BYTES, "big") + part)
+        made = bytearray(state.digest())
+        made[6] = made[6] & 0x0F | 0x80  # version
+        made[8] = made[8] & 0x3F | 0x80  # variant
+        return bytes(made)
 
     def body_mac(self, canonical: bytes) -> bytes:
         """MAC (16 bytes) of a canonical body without identifiers and coordinates (design section 4, 3).

@@ -4,17 +4,23 @@ from sqlmodel import SQLModel
 
 import accounts.agreement_models
 import accounts.models
+import accounts.offsetting.models
+import accounts.standing.models
+import accounts.teams.models
 import app.api.models
 import app.auth.models
 import app.auth.resident_models
 import app.crediting.models
 import app.jobs.models
 import app.my_data.models
+import app.programmes.models
+import app.quotas.models
 import app.recalculation.models
 import app.versions.models
 import app.versions.shadow_models
 import app.webhooks.models
 import dedup.models
+import points.campaign_models
 import points.models
 import points.payments.models
 import points.redemption_models
@@ -22,17 +28,23 @@ import points.redemption_models
 MODULES = (
     accounts.agreement_models,
     accounts.models,
+    accounts.offsetting.models,
+    accounts.standing.models,
+    accounts.teams.models,
     app.api.models,
     app.auth.models,
     app.auth.resident_models,
     app.crediting.models,
     app.jobs.models,
     app.my_data.models,
+    app.programmes.models,
+    app.quotas.models,
     app.recalculation.models,
     app.versions.models,
     app.versions.shadow_models,
     app.webhooks.models,
     dedup.models,
+    points.campaign_models,
     points.models,
     points.payments.models,
     points.redemption_models,

@@ -10,7 +10,7 @@ from accounts.models import AccountKind, EntryKind
 from accounts.postings import Posting, post
 from points import redemption_repository as repository
 from points.redemption_states import Delivery, Redemption, State, Terms
-from points.repository import Part, add_to_lots, change_lots, earliest_first
+from points.repository import Part, change_lots, earliest_first
 
 if TYPE_CHECKING:
     from dedup.writes import Writes
@@ -43,7 +43,7 @@ class Book:
     _changed: dict[UUID, Redemption] = field(default_factory=dict)
     _postings: list[Posting] = field(default_factory=list)
     _lots: list[tuple[UUID, Part]] = field(default_factory=list)
-    _restored: dict[tuple[UUID, int, datetime.date], int] = field(default_factory=dict)
+    _restored: list[tuple[UUID, Part]] = field(default_factory=list)
     _stock: dict[UUID, int] = field(default_factory=dict)
     _caps: "dict[LimitKey, int]" = field(default_factory=dict)
     _generated: "list[GivenCode]" = field(default_factory=list)
@@ -79,9 +79,9 @@ class Book:
                 back += part.points
             elif days > 0:
                 until = self.today + datetime.timedelta(days=days)
-                key = (redemption.holder_id, part.asset_id, until)
-                self._restored[key] = self._restored.get(key, 0) + part.points
-                self._put(redemption.holder_id, Part(part.asset_id, until, part.points))
+                restored = Part(part.asset_id, until, part.points)
+                self._restored.append((redemption.holder_id, restored))
+                self._put(redemption.holder_id, restored)
                 back += part.points
             else:
                 lost += part.points
@@ -186,16 +186,7 @@ class Book:
         if self._changed:
             repository.write_changed(writes, list(self._changed.values()))
         post(writes, self._postings, self.now)
-        change_lots(writes, self._lots)
-        if self._restored:
-            add_to_lots(
-                writes,
-                [key[0] for key in self._restored],
-                [key[1] for key in self._restored],
-                [key[2] for key in self._restored],
-                list(self._restored.values()),
-                self.now,
-            )
+        change_lots(writes, self._lots, self._restored, self.now)
         if self._stock:
             repository.change_stock(writes, self._stock)
         if self._caps:

@@ -1,4 +1,4 @@
-"""What residents see of their own account."""
+"""The doors of residents: the account page and its entries."""
 
 from typing import Annotated
 from uuid import UUID
@@ -8,9 +8,9 @@ from sqlmodel import col, select
 
 from accounts import queries
 from accounts.errors import HolderNotFound
-from accounts.schemas import AccountView, EntryList
+from accounts.schemas import EntryList
+from app.account.overview import MyAccount, overview
 from app.api.access import ServicesDep, caller
-from app.api.account import account_view
 from app.api.http import cursor_of, json_response, operation
 from app.auth import scopes
 from app.auth.principal import Principal
@@ -30,14 +30,15 @@ def _own(principal: Principal) -> UUID:
 
 @router.get(
     "/account",
-    response_model=AccountView,
+    response_model=MyAccount,
     summary="My carbon account",
     **operation(scopes.ME_READ, errors=(HolderNotFound,)),
 )
 async def my_account(principal: Resident, services: ServicesDep) -> Response:
-    """Grams, points, and when points go."""
-    async with services.database.reading() as session:
-        return json_response((await account_view(session, _own(principal))).model_dump())
+    """Grams and points, when points go, today and this month, streak, level, and what the grams are like."""
+    async with services.database.statement() as driver:
+        found = await overview(driver, _own(principal), services.intake.clock())
+    return json_response(found.model_dump())
 
 
 @router.get(

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 from pydantic import BaseModel, Field, TypeAdapter
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from accounts import onboarding, queries, repository
+from accounts import next_keys, onboarding, queries, repository
 from accounts.errors import Fault, HolderNotFound
 from accounts.ids import parse_public_id, public_id
 from accounts.onboarding import ConsentGrant, Newcomer
@@ -88,6 +88,10 @@ async def onboard_holders(
         await asyncio.to_thread(onboarding.compute_person_keys, strangers, services.person_keys)
         onboarding.compute_person_keys(await onboarding.forgotten(driver, newcomers), services.person_keys)
         await onboarding.onboard(driver, newcomers, lambda region: _may_write(principal, region), now)
+        people = onboarding.identified(newcomers)
+        await next_keys.keep_next_keys(
+            driver, await asyncio.to_thread(next_keys.next_keys, people, services.person_keys)
+        )
         if newcomers and not _is_platform(principal):
             # A platform's consents carry its own receipts; an operator records them for others.
             taken = [n for n in newcomers if n.error is None]

@@ -12,7 +12,8 @@ from pydantic_core import from_json, to_json
 
 from accounts.errors import DomainError, Fault
 from accounts.fields import MAX_TEXT
-from accounts.ids import parse_public_id, public_id
+from accounts.ids import owner_id, parse_public_id, public_id
+from accounts.offsetting.errors import GramsUsed
 from accounts.quantities import grams
 from app import metrics
 from app.api import idempotency
@@ -41,7 +42,6 @@ from app.crediting.errors import (
     NotCollectableYet,
     NotPending,
     NotReversible,
-    PointsSpent,
     StorageUnavailable,
     Unprocessable,
     WithoutConsent,
@@ -95,7 +95,7 @@ def outcome_of(event_id: str | None, result: "Result | DomainError") -> dict[str
         "co2e_g": grams(result.co2e_mg),
         "aggregated_g": grams(result.aggregated_mg),
         "points": result.points,
-        "winner_id": None if result.winner_id is None else public_id("act", result.winner_id),
+        "winner_id": None if result.winner_id is None else owner_id(result.winner_id),
         "reversed_at": result.reversed_at,
         "replayed": result.replayed,
         "errors": [],
@@ -308,7 +308,7 @@ async def explain_activity(activity_id: ActivityId, principal: Reader, services:
             ActivityNotFound,
             AlreadyReversed,
             NotReversible,
-            PointsSpent,
+            GramsUsed,
             StorageUnavailable,
             "request.idempotency_conflict",
         ),

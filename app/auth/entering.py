@@ -8,14 +8,17 @@ from uuid import UUID
 
 from asyncpg.pgproto.pgproto import UUID as DriverUUID
 
-from accounts import repository
+from accounts import next_keys, repository
 from accounts.ids import uuid7
 from accounts.models import HolderKind, HolderStatus
+from accounts.offsetting.repository import move_footprints
+from accounts.teams.service import hand_over
 from app.auth import people_repository, resident_repository
 from app.auth.errors import AgeUndeclared, HolderClosed, OfMinor
 from app.auth.people import Account, Decision, PhoneProof, Proof, Step, decide, merge
 from app.crediting.errors import StorageUnavailable
 from app.database import driver_of
+from app.ranks.repository import move_choice
 from dedup.periods import LOCAL
 
 if TYPE_CHECKING:
@@ -95,6 +98,9 @@ class Door:
         if entered is None:
             entered = await self._settle(session, driver, phones, proven, wish, now, current)
         await self._check_age(session, entered, now, current)
+        if proven.phone is not None:
+            mine = [(entered.holder_id, (PHONE, proven.phone, ""))]
+            await next_keys.keep_next_keys(driver, next_keys.next_keys(mine, self._person_keys))
         return entered
 
     async def _reopen(
@@ -226,7 +232,11 @@ async def absorb(session: "AsyncSession", holder: UUID, absorbed: UUID, now: dat
         session, absorbed
     ):
         raise OfMinor
-    await people_repository.absorb(await driver_of(session), holder, absorbed, now)
+    driver = await driver_of(session)
+    await people_repository.absorb(driver, holder, absorbed, now)
+    await move_footprints(driver, holder, absorbed)
+    await move_choice(driver, holder, absorbed, now)
+    await hand_over(driver, holder, absorbed, now)
     await resident_repository.end_sessions(session, absorbed, now, "absorbed")
     return await resident_repository.next_epoch(session, absorbed, now)
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Column, DateTime, Index, LargeBinary, Text
+from sqlalchemy import Boolean, CheckConstraint, Column, DateTime, Index, LargeBinary, Text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Field, SQLModel
 
@@ -36,6 +36,9 @@ class Organisation(SQLModel, table=True):
     name: str
     region: str
     created_at: datetime = Field(sa_column=_moment())
+    discloses_wins: bool = Field(
+        default=False, sa_column=Column(Boolean, nullable=False, server_default="false")
+    )
 
 
 class Client(SQLModel, table=True):

@@ -46,6 +46,12 @@ async def find_organisation(session: AsyncSession, kind: str, name: str, region:
     return rows.first()
 
 
+async def organisation_name(session: AsyncSession, organisation_id: UUID) -> str:
+    """What an organisation is called; empty where there is none."""
+    rows = await session.exec(select(Organisation.name).where(col(Organisation.id) == organisation_id))
+    return rows.first() or ""
+
+
 async def existing_platforms(session: AsyncSession, ids: set[UUID]) -> set[UUID]:
     """Those of the ids that are platforms."""
     rows = await session.exec(

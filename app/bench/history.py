@@ -99,7 +99,7 @@ async def write(connect: Connect, activities: int, holders: int, say: Say) -> in
     async with connect() as driver:
         await _note_rules(driver)
         await forget_history(driver)
-        kept = [await _take_constraints(driver, table) for table in WHOLE]
+        kept = [await take_constraints(driver, table) for table in WHOLE]
     queue = list(months)
 
     async def load() -> None:
@@ -110,7 +110,7 @@ async def write(connect: Connect, activities: int, holders: int, say: Say) -> in
                 await _write_month(driver, month, a_day, holders)
                 say(f"  {month.name}: {month.days * a_day:,} activities; {len(queue)} months wait")
 
-    await _together([load() for _ in range(_LOADERS)])
+    await together([load() for _ in range(_LOADERS)])
     say("  indexes of receipts, claims and lots")
     jobs = [statement for statements in kept for statement in statements]
 
@@ -119,7 +119,7 @@ async def write(connect: Connect, activities: int, holders: int, say: Say) -> in
             while jobs:
                 await driver.execute(jobs.pop(0))
 
-    await _together([build() for _ in range(_LOADERS)])
+    await together([build() for _ in range(_LOADERS)])
     say("  balances")
     async with connect() as driver:
         await driver.execute(
@@ -134,20 +134,21 @@ async def write(connect: Connect, activities: int, holders: int, say: Say) -> in
     return a_day * sum(month.days for month in months)
 
 
-async def sizes(driver: asyncpg.Connection) -> dict[str, int]:
-    """Bytes of each table of the history with its indexes."""
+async def sizes(driver: asyncpg.Connection, tables: Sequence[str] = HISTORY) -> dict[str, int]:
+    """Bytes of each table of a history with its indexes."""
     rows = await driver.fetch(
         """
         SELECT t AS name, coalesce((SELECT sum(pg_total_relation_size(relid)) FROM pg_partition_tree(t::regclass)),
                                    pg_total_relation_size(t::regclass)) AS bytes
         FROM unnest($1::text[]) AS t
         """,
-        list(HISTORY),
+        list(tables),
     )
     return {row["name"]: int(row["bytes"]) for row in rows}
 
 
-async def _together(works: Sequence[Awaitable[None]]) -> None:
+async def together(works: Sequence[Awaitable[None]]) -> None:
+    """Run works at once, and end all where one fails."""
     async with asyncio.TaskGroup() as group:
         for work in works:
             group.create_task(_await(work))
@@ -184,7 +185,7 @@ async def _note_rules(driver: asyncpg.Connection) -> None:
     )
 
 
-async def _take_constraints(driver: asyncpg.Connection, table: str) -> list[str]:
+async def take_constraints(driver: asyncpg.Connection, table: str) -> list[str]:
     """Drop a table's key and indexes; answers the statements that bring them back."""
     back: list[str] = []
     keys = await driver.fetch(
@@ -202,8 +203,16 @@ async def _take_constraints(driver: asyncpg.Connection, table: str) -> list[str]
     indexes = await driver.fetch("SELECT indexname, indexdef FROM pg_indexes WHERE tablename = $1", table)
     for index in indexes:
         await driver.execute(f"DROP INDEX {index['indexname']}")
-        back.append(f"{index['indexdef']} WITH (fillfactor = {FULL})")
+        back.append(_as_full(index["indexdef"]))
     return back
+
+
+def _as_full(definition: str) -> str:
+    """An index as full as one in use; what is no B-tree keeps its own options."""
+    if " USING btree " not in definition:
+        return definition
+    head, where, condition = definition.partition(" WHERE ")
+    return f"{head} WITH (fillfactor = {FULL}){where}{condition}"
 
 
 async def _write_month(driver: asyncpg.Connection, month: Month, a_day: int, holders: int) -> None:
@@ -223,16 +232,17 @@ async def _write_month(driver: asyncpg.Connection, month: Month, a_day: int, hol
     for table in WHOLE:
         await driver.execute(f"INSERT INTO {table} " + _LOADS[table].format(stage=stage))
     for table in BY_MONTH:
-        await _fill_partition(driver, table, f"{table}_{month.name}", _LOADS[table].format(stage=stage))
+        await fill_partition(driver, table, f"{table}_{month.name}", _LOADS[table].format(stage=stage))
     await driver.execute(f"DROP TABLE {stage}")
 
 
-async def _fill_partition(driver: asyncpg.Connection, parent: str, partition: str, rows: str) -> None:
+async def fill_partition(driver: asyncpg.Connection, parent: str, partition: str, rows: str) -> None:
+    """Take a partition out, fill it by a query, build its indexes, put it back."""
     bound: Any = await driver.fetchval(
         "SELECT pg_get_expr(relpartbound, oid) FROM pg_class WHERE oid = $1::regclass", partition
     )
     await driver.execute(f"ALTER TABLE {parent} DETACH PARTITION {partition}")
-    back = await _take_constraints(driver, partition)
+    back = await take_constraints(driver, partition)
     await driver.execute(f"INSERT INTO {partition} {rows}")
     for statement in back:
         await driver.execute(statement)

@@ -51,12 +51,32 @@ class Batches:
     told: str
 
 
+@dataclass(frozen=True)
+class Trips:
+    """Real trips that a row starts from, and the seed of what is made up around them."""
+
+    folder: Path
+    seed: int
+
+
+SHARED_TRIPS: Final = Trips(Path("../shared/data"), seed=1)
+
+
 class Lab:
     """Opened once for all rows of a call; `quick` is smaller."""
 
-    def __init__(self, settings: Settings, stack: Stack | None, *, console: Console, quick: bool) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        stack: Stack | None,
+        *,
+        console: Console,
+        quick: bool,
+        trips: Trips = SHARED_TRIPS,
+    ) -> None:
         self.settings = settings
         self.quick = quick
+        self.trips = trips
         self.holders = 100_000 if quick else 1_000_000
         self.reports = Reports(self.holders, dt.datetime.now(dt.UTC))
         self._stack = stack
@@ -66,6 +86,11 @@ class Lab:
     def say(self, text: str) -> None:
         """Tell what is being done."""
         self._console.print(f"[dim]{dt.datetime.now().astimezone():%H:%M:%S}[/] {text}", highlight=False)
+
+    @property
+    def platforms(self) -> list[str]:
+        """The platforms' organisations (`org_…`), in their order."""
+        return [client.organisation_id for client in self._clients]
 
     @property
     def stack(self) -> Stack:

@@ -13,6 +13,10 @@ class BenchError(Exception):
     """The benchmark cannot go on; the text says why."""
 
 
+class RowSkipped(BenchError):
+    """A row lacks what it measures with; the other rows go on, and its figures stay as they were."""
+
+
 @dataclass(frozen=True)
 class Also:
     """A figure that a row measures by the way, without floor and aim."""

@@ -12,14 +12,38 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table
 
-from app.bench import rows_backtest, rows_engine, rows_growth, rows_intake, rows_memory, rows_redeem
-from app.bench.lab import Lab
-from app.bench.registry import ROWS, BenchError, Measured, Row, arrange
+from app.bench import (
+    rows_account,
+    rows_backtest,
+    rows_claims,
+    rows_dedup,
+    rows_engine,
+    rows_growth,
+    rows_intake,
+    rows_memory,
+    rows_oprf,
+    rows_redeem,
+)
+from app.bench.lab import SHARED_TRIPS, Lab, Trips
+from app.bench.registry import ROWS, BenchError, Measured, Row, RowSkipped, arrange
 from app.embedded.stack import start_stack
 from app.settings import load_settings
 
-# In the order in which they run: growth last, since it leaves twenty million activities behind.
-arrange((rows_engine, rows_backtest, rows_intake, rows_redeem, rows_memory, rows_growth))
+# In the order in which they run: growth last, since it leaves millions of activities and claims behind.
+arrange(
+    (
+        rows_engine,
+        rows_oprf,
+        rows_backtest,
+        rows_dedup,
+        rows_intake,
+        rows_redeem,
+        rows_memory,
+        rows_account,
+        rows_growth,
+        rows_claims,
+    )
+)
 
 Entry = dict[str, Any]
 # What would lead the benchmark, or its service, to somebody's data.
@@ -36,7 +60,9 @@ _NOT_OURS: Final = (
 
 
 @contextmanager
-def lab_for(rows: Sequence[Row], console: Console, *, quick: bool) -> Iterator[Lab]:
+def lab_for(
+    rows: Sequence[Row], console: Console, *, quick: bool, trips: Trips = SHARED_TRIPS
+) -> Iterator[Lab]:
     """Servers and a data folder of the benchmark's own, which are gone afterwards."""
     for name in _NOT_OURS:
         os.environ.pop(name, None)
@@ -47,7 +73,7 @@ def lab_for(rows: Sequence[Row], console: Console, *, quick: bool) -> Iterator[L
             stack = None
             if any(row.served for row in rows):
                 stack = open_.enter_context(start_stack(settings, progress=console.print))
-            yield Lab(settings, stack, console=console, quick=quick)
+            yield Lab(settings, stack, console=console, quick=quick, trips=trips)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -61,6 +87,9 @@ async def run_rows(lab: Lab, rows: Sequence[Row], out: Path) -> list[Entry]:
         lab.say(f"[bold]{row.name}[/]")
         try:
             measured = await row.work(lab)
+        except RowSkipped as skipped:
+            lab.say(f"  left out: {skipped}")
+            continue
         except BenchError as error:
             raise BenchError(f"{row.name}: {error}") from error
         entries = _entries(row, measured, quick=lab.quick)

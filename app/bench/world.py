@@ -40,6 +40,7 @@ _OF_HOLDERS: Final = {
 HISTORY: Final = (
     "activities",
     "receipts",
+    "platform_claims",
     "whole_claims",
     "interval_tokens",
     "interval_claims",

@@ -24,7 +24,12 @@ from app.wiring import utc_now
 
 REGION_DIGITS = 6
 
+clients = typer.Typer(
+    help="Register the clients of platforms, banks, merchants and operators.", no_args_is_help=True
+)
 
+
+@clients.command("create")
 def create_command(
     kind: Annotated[OrganisationKind, typer.Option(help="Whom the client speaks for.")],
     name: Annotated[str, typer.Option(help="Name of the organisation; made where it is new.")],
@@ -71,6 +76,7 @@ def create_command(
     errors.print("The secret is shown this once and kept as a hash only.")
 
 
+@clients.command("disable")
 def disable_command(
     client_id: Annotated[str, typer.Argument(metavar="ID", help="A client (cli_…).")],
     reason: Annotated[str, typer.Option(help="Why; kept in the audit trail.")],

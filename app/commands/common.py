@@ -1,4 +1,7 @@
-"""What the commands share: consoles, the event loop, the stack, and the way to a running service."""
+"""What the commands share: consoles, the event loop, the stack, and the way to a running service.
+
+The service itself is imported where it is needed: who only talks to a running one does not wait for it.
+"""
 
 import asyncio
 import contextlib
@@ -9,23 +12,19 @@ from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-import httpx
-import jwt
 import typer
-import uvloop
 from rich.console import Console
 
 from accounts.ids import parse_public_id
-from app.auth import repository as auth
-from app.auth.clients import NewClient, create_client
-from app.auth.models import OrganisationKind
-from app.database import Database, engine_for
-from app.embedded.stack import Stack, start_stack
-from app.server import prepare_schema, serve
-from app.settings import Settings
-from app.wiring import utc_now
+
+if TYPE_CHECKING:
+    import httpx
+
+    from app.auth.models import OrganisationKind
+    from app.embedded.stack import Stack
+    from app.settings import Settings
 
 console = Console()
 errors = Console(stderr=True)
@@ -55,6 +54,8 @@ class CommandError(Exception):
 
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine to its end on uvloop."""
+    import uvloop  # noqa: PLC0415 - see the top
+
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(work)
 
@@ -65,15 +66,19 @@ def print_json(content: dict[str, Any]) -> None:
 
 
 @contextlib.contextmanager
-def stack_of(settings: Settings, *, quiet: bool = False) -> Iterator[Stack]:
+def stack_of(settings: "Settings", *, quiet: bool = False) -> Iterator["Stack"]:
     """The database and Redis that the settings ask for, started where they are embedded."""
+    from app.embedded.stack import start_stack  # noqa: PLC0415 - see the top
+
     with start_stack(settings, progress=None if quiet else errors.print) as stack:
         yield stack
 
 
-async def bring_up_schema(stack: Stack) -> None:
+async def bring_up_schema(stack: "Stack") -> None:
     """Migrate the embedded database; an external one is migrated by `tanpuhui migrate`."""
     if stack.embedded_database:
+        from app.server import prepare_schema  # noqa: PLC0415 - see the top
+
         await prepare_schema(stack)
 
 
@@ -86,8 +91,15 @@ class Credentials:
     organisation_id: str
 
 
-async def local_client(settings: Settings, stack: Stack, kind: OrganisationKind, name: str) -> Credentials:
+async def local_client(
+    settings: "Settings", stack: "Stack", kind: "OrganisationKind", name: str
+) -> Credentials:
     """A client for local commands: made once, its secret kept in the data folder for this user only."""
+    from app.auth import repository as auth  # noqa: PLC0415 - see the top
+    from app.auth.clients import create_client  # noqa: PLC0415 - see the top
+    from app.database import Database, engine_for  # noqa: PLC0415 - see the top
+    from app.wiring import utc_now  # noqa: PLC0415 - see the top
+
     path = settings.data_dir / "local-clients.json"
     kept: dict[str, dict[str, str]] = json.loads(path.read_text()) if path.exists() else {}
     database = Database(engine_for(stack.database_url, pool_size=1))
@@ -96,7 +108,7 @@ async def local_client(settings: Settings, stack: Stack, kind: OrganisationKind,
             known = kept.get(name)
             if known is not None and await auth.find_client(session, known["client_id"]) is not None:
                 return Credentials(**known)
-            made: NewClient = await create_client(session, kind, name, NATION, None, utc_now())
+            made = await create_client(session, kind, name, NATION, None, utc_now())
     finally:
         await database.close()
     credentials = Credentials(made.client_id, made.secret, made.organisation_id)
@@ -117,13 +129,15 @@ def _write_private(path: Path, text: str) -> None:
 
 
 @asynccontextmanager
-async def service_at(settings: Settings, stack: Stack, url: str | None) -> AsyncIterator[str]:
+async def service_at(settings: "Settings", stack: "Stack", url: str | None) -> AsyncIterator[str]:
     """The URL of a service that answers: the given one, the local one, or one for the length of the block."""
     local = f"http://{settings.host}:{settings.port}"
     if url is not None or await _answers(local):
         yield (url or local).rstrip("/")
         return
     errors.print(f"No service at {local}: starting one for this command.")
+    from app.server import serve  # noqa: PLC0415 - see the top
+
     ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     stop = asyncio.Event()
     own = settings.model_copy(update={"port": 0})
@@ -141,6 +155,8 @@ async def service_at(settings: Settings, stack: Stack, url: str | None) -> Async
 
 
 async def _answers(url: str) -> bool:
+    import httpx  # noqa: PLC0415 - see the top
+
     async with httpx.AsyncClient(base_url=url, timeout=2) as http:
         try:
             return (await http.get("/healthz")).status_code == httpx.codes.OK
@@ -148,8 +164,11 @@ async def _answers(url: str) -> bool:
             return False
 
 
-async def organisation_of(http: httpx.AsyncClient, client_id: str, secret: str) -> str:
+async def organisation_of(http: "httpx.AsyncClient", client_id: str, secret: str) -> str:
     """The organisation that a client speaks for, as its token says."""
+    import httpx  # noqa: PLC0415 - see the top
+    import jwt  # noqa: PLC0415 - see the top
+
     answer = await http.post(
         "/oauth/token", data={"grant_type": "client_credentials"}, auth=(client_id, secret)
     )

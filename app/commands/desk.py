@@ -5,11 +5,10 @@ import functools
 import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from app.auth.models import OrganisationKind
 from app.commands.common import (
     CommandError,
     JsonFlag,
@@ -21,9 +20,11 @@ from app.commands.common import (
     service_at,
     stack_of,
 )
-from app.embedded.stack import Stack
 from app.replay.api import Api, ApiError
 from app.settings import load_settings
+
+if TYPE_CHECKING:
+    from app.embedded.stack import Stack
 
 PATIENCE_S = 20.0
 """How long a person at a terminal waits for a service that is away."""
@@ -56,11 +57,13 @@ class Desk:
                 return run(self._at(self.url.rstrip("/"), work))
             settings = load_settings()
 
-            async def connected(stack: Stack) -> T:
+            async def connected(stack: "Stack") -> T:
                 await bring_up_schema(stack)
                 async with service_at(settings, stack, self.url) as base:
                     if self.client_id is not None:
                         return await self._at(base, work)
+                    from app.auth.models import OrganisationKind  # noqa: PLC0415 - only here, and slow to import
+
                     me = await local_client(settings, stack, OrganisationKind.OPERATOR, LOCAL_NAME)
                     return await _as(base, me.client_id, me.secret, work)
 

@@ -29,7 +29,9 @@ from app.commands.common import (
     service_at,
     stack_of,
 )
+from app.commands.local_residents import local_residents
 from app.demo.city import PLATFORM_NAMES
+from app.demo.market import MERCHANT_NAME, SECOND_OPERATOR_NAME, MarketDay, run_market
 from app.demo.run import run_demo
 from app.embedded.stack import Stack
 from app.replay.api import Api, ApiError
@@ -59,6 +61,7 @@ def demo_command(
     """Replay a made-up week of three cities: two platforms, ten scenes, a few cheats."""
     settings = load_settings()
     summary = Summary()
+    market: list[MarketDay] = []
 
     async def work(stack: Stack) -> str:
         await bring_up_schema(stack)
@@ -87,12 +90,32 @@ def demo_command(
                 progress=_progress(as_json=as_json),
                 summary=summary,
             )
-            (settings.data_dir / DEMO_FILE).write_text(json.dumps(summary.as_dict(), default=str))
+            market.append(await _go_shopping(settings, stack, base, api, summary.shoppers))
+            kept = summary.as_dict() | {"merchant": market[0].as_dict()}
+            (settings.data_dir / DEMO_FILE).write_text(json.dumps(kept, default=str))
             return base
 
     base = _run_until_interrupted(settings, work, summary, as_json=as_json)
-    if base:
-        _show(summary, base, as_json=as_json)
+    if base and as_json:
+        print_json(summary.as_dict() | {"merchant": market[0].as_dict()})
+    elif base:
+        summary.render(console)
+        market[0].render(console)
+        _where_to_look(summary.look, base)
+
+
+async def _go_shopping(
+    settings: Settings, stack: Stack, base: str, operator: Api, shoppers: list[str]
+) -> MarketDay:
+    """Residents of the made-up city redeem at a café, which is settled with."""
+    cafe = await local_client(settings, stack, OrganisationKind.MERCHANT, MERCHANT_NAME)
+    other = await local_client(settings, stack, OrganisationKind.OPERATOR, SECOND_OPERATOR_NAME)
+    tokens = await local_residents(settings, stack, shoppers)
+    async with (
+        Api(base, other.client_id, other.secret) as second,
+        Api(base, cafe.client_id, cafe.secret) as merchant,
+    ):
+        return await run_market((operator, second), merchant, cafe.organisation_id, tokens, settings.data_dir)
 
 
 def replay_command(

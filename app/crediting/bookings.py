@@ -14,11 +14,13 @@ from app.crediting.models import Outcome
 from dedup.periods import day_of
 
 if TYPE_CHECKING:
+    from accounts.postings import Posting
     from accounts.repository import EntryRow
     from app.crediting.decision import Candidate, CapKey
     from app.crediting.repository import ActivityRow
     from app.crediting.rules import Rules
     from dedup.repository import IntervalRow
+    from points.receivables import Owed
 
 LotKey = tuple[UUID, int, datetime.date]
 """(holder, asset, expiry date)."""
@@ -34,18 +36,22 @@ class Bookings:
     grams_mg: dict[UUID, int] = field(default_factory=dict)
     points: dict[UUID, int] = field(default_factory=dict)
     lots: dict[LotKey, int] = field(default_factory=dict)
+    repaid: "Owed" = field(default_factory=dict)
+    bonuses: list["Posting"] = field(default_factory=list)
     caps: dict["CapKey", int] = field(default_factory=dict)
 
 
-def book(candidates: Sequence["Candidate"], rules: "Rules", now: datetime.datetime) -> Bookings:
-    """Gather what decided candidates write at the moment of booking."""
+def book(
+    candidates: Sequence["Candidate"], rules: "Rules", now: datetime.datetime, owed: "Owed | None" = None
+) -> Bookings:
+    """Gather what decided candidates write at the moment of booking; what holders owe is repaid first."""
     bookings = Bookings()
     if not candidates:
         return bookings
     now_ms = epoch_ms(now)
     today = day_of(now_ms // 1000)
     aggregating = sum(1 for candidate in candidates if candidate.aggregated_mg)
-    entry_ids = iter(uuid7_batch(now_ms, 2 * len(candidates) + aggregating))
+    entry_ids = iter(uuid7_batch(now_ms, (3 if owed else 2) * len(candidates) + aggregating))
     for candidate in candidates:
         prepared = candidate.prepared
         if prepared.rule is None:
@@ -60,6 +66,7 @@ def book(candidates: Sequence["Candidate"], rules: "Rules", now: datetime.dateti
                     (rules.asset(prepared.asset_key), candidate.co2e_mg) if candidate.co2e_mg else None,
                     (rules.asset(prepared.points_key), candidate.points) if candidate.points else None,
                     *(prepared.programme.expires_on(today), entry_ids.__next__),
+                    owed=owed,
                 )
             if candidate.aggregated_mg:
                 _aggregate(candidate, bookings, rules.asset(prepared.asset_key), next(entry_ids))
@@ -124,8 +131,13 @@ def add_credit(
     points: tuple[int, int] | None,
     expires_on: datetime.date,
     next_id: Callable[[], UUID],
+    *,
+    owed: "Owed | None" = None,
 ) -> None:
-    """Gather entries, balances and lot of one credit; reduction in mg and points as (asset, amount)."""
+    """Gather entries, balances and lot of one credit; reduction in mg and points as (asset, amount).
+
+    What the holder owes is repaid first; `owed` is what is left of it.
+    """
     if reduction is not None:
         asset, amount = reduction
         bookings.grams_mg[holder_id] = bookings.grams_mg.get(holder_id, 0) + amount
@@ -135,6 +147,16 @@ def add_credit(
         )
     if points is not None:
         asset, amount = points
+        if owed and (debt := min(amount, owed.get((holder_id, asset), 0))):
+            owed[holder_id, asset] -= debt
+            bookings.repaid[holder_id, asset] = bookings.repaid.get((holder_id, asset), 0) + debt
+            accounts = (AccountKind.PROGRAMME, AccountKind.HOLDER_OWED)
+            bookings.entries.append(
+                (holder_id, next_id(), activity_id, asset, EntryKind.REPAYMENT, *accounts, debt)
+            )
+            amount -= debt
+            if not amount:
+                return
         bookings.points[holder_id] = bookings.points.get(holder_id, 0) + amount
         lot = (holder_id, asset, expires_on)
         bookings.lots[lot] = bookings.lots.get(lot, 0) + amount

@@ -10,6 +10,7 @@ from accounts.ids import epoch_ms, uuid7_batch
 from accounts.models import AssetKind, HolderStatus
 from app.crediting import repository
 from app.crediting.bookings import Bookings, add_credit
+from app.crediting.campaigns import Act, award, book_awards, write_awards
 from app.crediting.errors import Lapsed, NotCollectableYet, NotPending, WithoutConsent
 from app.crediting.explanation import methodology_of
 from app.crediting.models import Activity, Outcome
@@ -21,17 +22,24 @@ from app.webhooks.events import ACTIVITY_CREDITED
 from app.webhooks.outbox import activity_event, tell
 from dedup.periods import LOCAL, day_of
 from dedup.writes import Writes
+from points.receivables import read_owed
 
 if TYPE_CHECKING:
     from app.crediting.rules import Rules
     from methodologies import Methodology
+    from points.programmes import Programme
 
 
 async def window_of(session: AsyncSession, rules: "Rules", activity: Activity) -> Window | None:
     """When an activity can be collected, if it waits for that."""
     if activity.outcome != Outcome.PENDING:
         return None
-    return collection_window(await methodology_of(session, rules, activity.methodology_id), activity)
+    methodology = await methodology_of(session, rules, activity.methodology_id)
+    return collection_window(methodology, activity, _programme(rules, activity))
+
+
+def _programme(rules: "Rules", activity: Activity) -> "Programme":
+    return rules.programme(activity.region, day_of((activity.started_at - EPOCH) // SECOND))
 
 
 async def collect(session: AsyncSession, rules: "Rules", activity: Activity, now: datetime.datetime) -> None:
@@ -41,7 +49,8 @@ async def collect(session: AsyncSession, rules: "Rules", activity: Activity, now
     # A recalculation may have changed it while the lock was waited for.
     await session.refresh(activity)
     methodology = await methodology_of(session, rules, activity.methodology_id)
-    window = collection_window(methodology, activity)
+    programme = _programme(rules, activity)
+    window = collection_window(methodology, activity, programme)
     if window is None:
         raise NotPending
     if now < window[0]:
@@ -55,22 +64,27 @@ async def collect(session: AsyncSession, rules: "Rules", activity: Activity, now
     if not await repository.mark_collected(driver, activity.holder_id, activity.id, outcome):
         raise NotPending
     day = day_of((activity.started_at - EPOCH) // SECOND)
-    programme = rules.programme(activity.region, day)
     reduction = (AssetKind.REDUCTION, activity.methodology_id, day.year, "")
     points = (AssetKind.POINTS, 0, 0, programme.key)
     # Known since the act was reported, though perhaps not to this process.
     assets = await ledger.know_assets(driver, [reduction, points])
+    today = now.astimezone(LOCAL).date()
+    owed = await read_owed(driver, [activity.holder_id])
     bookings = Bookings()
     add_credit(
         bookings,
         *(activity.holder_id, activity.id),
         (assets[reduction], activity.co2e_mg) if activity.co2e_mg else None,
         (assets[points], activity.points) if activity.points else None,
-        programme.expires_on(now.astimezone(LOCAL).date()),
-        iter(uuid7_batch(epoch_ms(now), 2)).__next__,
+        programme.expires_on(today),
+        iter(uuid7_batch(epoch_ms(now), 3)).__next__,
+        owed=owed,
     )
+    awards = await award(driver, _acts(rules, activity, programme, assets[points], today), today)
+    book_awards(bookings, awards, owed)
     writes = Writes()
     write_credits(writes, bookings, now)
+    write_awards(writes, awards)
     told = activity_event(
         ACTIVITY_CREDITED, activity.source_id, activity.id, outcome, activity.co2e_mg, activity.points
     )
@@ -78,6 +92,17 @@ async def collect(session: AsyncSession, rules: "Rules", activity: Activity, now
     await writes.execute(driver)
     session.expunge(activity)  # its row is written already
     activity.outcome = outcome
+
+
+def _acts(
+    rules: "Rules", activity: Activity, programme: "Programme", asset: int, today: datetime.date
+) -> list[Act]:
+    campaigns = rules.campaigns.of(activity.region, activity.scene, activity.started_at)
+    if not campaigns or not programme.counts(activity.evidence):
+        return []
+    day = day_of((activity.started_at - EPOCH) // SECOND)
+    expires_on = programme.expires_on(today)
+    return [Act(activity.holder_id, activity.id, asset, day, expires_on, activity.points, campaigns)]
 
 
 async def _check_consent(

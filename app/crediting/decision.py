@@ -15,7 +15,7 @@ from dedup.periods import day_of
 
 if TYPE_CHECKING:
     from app.crediting.prepare import Interval, Prepared
-    from app.crediting.rules import CapRule
+    from app.crediting.rules import CapRule, Rule
 
 HOLDING = frozenset({Outcome.CREDITED, Outcome.CAPPED, Outcome.PENDING})
 
@@ -86,6 +86,14 @@ def window_start(per: str, started_s: int) -> datetime.date:
     return day.replace(month=1, day=1)
 
 
+def windows_of(rule: "Rule", started_s: int) -> set[datetime.date]:
+    """First days of all windows that an act is counted in."""
+    kinds = {cap.per for cap in rule.caps}
+    if rule.aggregation:
+        kinds.add(rule.aggregation.per)
+    return {window_start(per, started_s) for per in kinds}
+
+
 def let_aggregate(candidate: Candidate) -> None:
     """The person lets the source take the reduction: what the text says of it is to count."""
     prepared = candidate.prepared
@@ -111,9 +119,10 @@ def decide(candidates: list[Candidate], state: State) -> None:
         _take(candidate, state, credited)
         if candidate.aggregation is not None:
             _give_to_platform(candidate, candidate.aggregation, state)
-        candidate.points = prepared.programme.points(
-            prepared.scene, prepared.inputs, candidate.co2e_mg, prepared.quantified_mg
-        )
+        if prepared.programme.counts(prepared.evidence):
+            candidate.points = prepared.programme.points(
+                prepared.scene, prepared.inputs, candidate.co2e_mg, prepared.quantified_mg
+            )
 
 
 def _claimed(candidate: Candidate, state: State) -> bool:
@@ -148,7 +157,8 @@ def _within_caps(candidate: Candidate, state: State) -> int | None:
 
 def _take(candidate: Candidate, state: State, credited: int) -> None:
     full = credited == candidate.prepared.full_mg
-    if candidate.prepared.rule is not None and candidate.prepared.rule.collected:
+    prepared = candidate.prepared
+    if (prepared.rule is not None and prepared.rule.collected) or prepared.programme.collection is not None:
         candidate.outcome = Outcome.PENDING
     else:
         candidate.outcome = Outcome.CREDITED if full else Outcome.CAPPED

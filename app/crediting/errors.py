@@ -42,12 +42,6 @@ class NotReversible(DomainError):
     code = "activity.not_reversible"
 
 
-class PointsSpent(DomainError):
-    """The points of the credit are no longer in the lot they were earned into."""
-
-    code = "activity.points_spent"
-
-
 class MethodologiesStale(DomainError):
     """The process cannot be sure that it knows the texts in force, and credits nothing until it does."""
 

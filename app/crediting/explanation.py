@@ -1,11 +1,13 @@
 """Why an activity was credited what it was: recomputed from what was stored with it."""
 
+import datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from accounts.ids import public_id
 from accounts.quantities import grams
 from app.auth.principal import NATION
 from app.crediting.decision import HOLDING
@@ -14,8 +16,12 @@ from app.crediting.prepare import EPOCH, SECOND
 from app.crediting.queries import ActivityView, collection_window, view
 from app.crediting.recalculated import RecalculatedView, history_of, views
 from app.crediting.rules import Rules
+from app.database import driver_of
+from app.programmes.repository import read_contents
 from dedup.periods import day_of
 from methodologies import Methodology, Refused, rebuild
+from points.campaign_repository import read_awards
+from points.campaigns import Campaign
 
 
 class UsedMethodology(BaseModel):
@@ -36,6 +42,17 @@ class UsedMethodology(BaseModel):
     issuable: bool = Field(description="The text says so, and a second operator approved it here")
     points_only: bool
     content_hash: str = Field(description="SHA-256 of the whole text that was computed by")
+
+
+class Bonus(BaseModel):
+    """Extra points of a campaign."""
+
+    campaign_id: str
+    name: dict[str, str]
+    points: int
+    expires_on: datetime.date
+    condition: dict[str, Any]
+    rule: dict[str, int] = Field(description="`points` for an act, or `percent` of its points")
 
 
 class ActivityExplanation(BaseModel):
@@ -66,6 +83,7 @@ class ActivityExplanation(BaseModel):
     recalculations: list[RecalculatedView] = Field(
         description="Where a corrected version changed the credit: from what to what, the first one first"
     )
+    bonuses: list[Bonus] = Field(description="What campaigns gave beside `points`, as it was booked")
 
 
 async def methodology_of(session: AsyncSession, rules: Rules, methodology_id: int) -> Methodology:
@@ -100,6 +118,26 @@ def _aggregation(methodology: Methodology) -> dict[str, Any] | None:
     )
 
 
+async def _bonuses(session: AsyncSession, activity: Activity) -> list[Bonus]:
+    driver = await driver_of(session)
+    rows = await read_awards(driver, activity.holder_id, activity.id)
+    contents = await read_contents(driver, [row["campaign_id"] for row in rows])
+    found = []
+    for row in rows:
+        text = Campaign.model_validate_json(contents[row["campaign_id"]])
+        found.append(
+            Bonus(
+                campaign_id=public_id("ppt", row["campaign_id"]),
+                name=text.name.model_dump(),
+                points=row["points"],
+                expires_on=row["expires_on"],
+                condition=text.condition.model_dump(exclude_none=True),
+                rule=text.model_dump(include={"points", "percent"}, exclude_none=True),
+            )
+        )
+    return found
+
+
 async def explain(session: AsyncSession, rules: Rules, activity: Activity) -> ActivityExplanation:
     """Compute the activity again and tell every step."""
     stored = await _stored(session, activity.methodology_id)
@@ -123,7 +161,7 @@ async def explain(session: AsyncSession, rules: Rules, activity: Activity) -> Ac
     )
     earned = activity.outcome in HOLDING or bool(history)
     return ActivityExplanation(
-        activity=view(activity, collection_window(methodology, activity)),
+        activity=view(activity, collection_window(methodology, activity, programme)),
         methodology=UsedMethodology(
             region=methodology.region,
             level=_level(methodology.region),
@@ -153,6 +191,9 @@ async def explain(session: AsyncSession, rules: Rules, activity: Activity) -> Ac
             "programme": programme.key,
             "name": programme.name.model_dump(),
             **({"points_per_g": programme.points_per_g} if scene_rule is None else scene_rule.model_dump()),
+            "rounding": programme.rounding,
+            "self_report": programme.self_report,
         },
         recalculations=await views(session, history),
+        bonuses=await _bonuses(session, activity),
     )

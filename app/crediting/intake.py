@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import asyncpg
 
     from app.crediting.prepare import Prepared, Preparer
-    from app.database import Database
+    from app.database import Chain, Database
 
 
 class Intake:
@@ -39,7 +39,7 @@ class Intake:
         self._database = database
         self._locking = asyncio.Lock()
         self._groups: Groups[Prepared, Result] = Groups(
-            self._attempt, Unprocessable, committers=committers, group_max=group_max
+            database, self._attempt, Unprocessable, committers=committers, group_max=group_max
         )
         self.committing = self._groups.committing
 
@@ -61,17 +61,17 @@ class Intake:
         """Wait for what is being committed."""
         await self._groups.close()
 
-    async def _attempt(self, batch: Sequence["Prepared"]) -> list[Result]:
+    async def _attempt(self, chain: "Chain", batch: Sequence["Prepared"]) -> list[Result]:
         rules = self.preparer.rules
         wanted = {key for p in batch if p.rule is not None for key in (p.asset_key, p.points_key)}
         if missing := rules.missing_assets(wanted):
             async with self._database.driver_transaction() as driver:
                 known = await ledger.know_assets(driver, sorted(missing))
             rules.learn_assets(known)
-        answers = await self._transact(batch, self._locking)
+        answers = await self._transact(chain, batch, self._locking)
         busy = [index for index, answer in enumerate(answers) if answer is None]
         if busy:
-            waited = await self._transact([batch[index] for index in busy], None)
+            waited = await self._transact(chain, [batch[index] for index in busy], None)
             for index, answer in zip(busy, waited, strict=True):
                 answers[index] = answer
         if any(answer is None for answer in answers):
@@ -79,9 +79,9 @@ class Intake:
         return [answer for answer in answers if answer is not None]
 
     async def _transact(
-        self, batch: Sequence["Prepared"], locking: asyncio.Lock | None
+        self, chain: "Chain", batch: Sequence["Prepared"], locking: asyncio.Lock | None
     ) -> list[Result | None]:
         async def work(driver: "asyncpg.Connection") -> list[Result | None]:
             return await credit(driver, self.preparer, batch, self.clock(), locking)
 
-        return await transact(self._database, work)
+        return await transact(chain, work)

@@ -13,7 +13,7 @@ from app import metrics
 from app.crediting.errors import MethodologiesStale
 from app.webhooks.outbox import Listeners
 from dedup.periods import by_local_day, day_of, month_of, trimmed
-from dedup.person_key import IdentifierRefused
+from dedup.person_key import PERSON_KEY_BYTES, IdentifierRefused
 from methodologies.errors import Refused
 
 if TYPE_CHECKING:
@@ -220,15 +220,27 @@ class Preparer:
             except Refused as refused:
                 p.refusal = refused.code
 
-    def claims(self, p: Prepared, person_key: bytes) -> tuple[list[tuple[str, UUID]], list["Interval"]]:
-        """The tokens that a quantified act claims: whole ones as (rule, token), and intervals."""
+    def claims(self, p: Prepared, person_keys: bytes) -> tuple[list[tuple[str, UUID]], list["Interval"]]:
+        """The tokens that a quantified act claims: whole ones as (rule, token), and intervals.
+
+        Of one person's keys, one after the other: while keys rotate, a claim is made under both.
+        """
+        whole, intervals = self._claims(p, person_keys[:PERSON_KEY_BYTES])
+        for start in range(PERSON_KEY_BYTES, len(person_keys), PERSON_KEY_BYTES):
+            more, others = self._claims(p, person_keys[start : start + PERSON_KEY_BYTES])
+            # What needs no person is the same under every key.
+            whole += [claim for claim in more if claim not in whole]
+            intervals += [claim for claim in others if claim not in intervals]
+        return whole, intervals
+
+    def _claims(self, p: Prepared, person_key: bytes) -> tuple[list[tuple[str, UUID]], list["Interval"]]:
         whole: list[tuple[str, UUID]] = []
         intervals: list[Interval] = []
         tokens = self._tokens
         if p.rule is None:
             return whole, intervals
         for claim in p.rule.claims:
-            if _missing(claim, p):
+            if missing_of(claim, p):
                 continue
             parts = claim.parts
             number = next(
@@ -266,7 +278,11 @@ def _refusal(
     if rule.report_within_days is not None and _days_after(day, now) > rule.report_within_days:
         return "reported_late"
     return _implausible(p, report, rule) or next(
-        (f"missing_{missing}" for claim in rule.claims if claim.required and (missing := _missing(claim, p))),
+        (
+            f"missing_{missing}"
+            for claim in rule.claims
+            if claim.required and (missing := missing_of(claim, p))
+        ),
         None,
     )
 
@@ -291,7 +307,7 @@ def place_and_time(context: frozenset[str], region: str, day: datetime.date) -> 
     return {key: value for key, value in known.items() if key in context}
 
 
-def _missing(claim: "ClaimRule", p: Prepared) -> str | None:
+def missing_of(claim: "ClaimRule", p: Prepared) -> str | None:
     """What a claim needs and the report lacks."""
     for part in ("order_no", "bill_no", "asset_id"):
         if part in claim.parts and part not in p.numbers:

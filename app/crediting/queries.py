@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from accounts.ids import moment_ms, public_id
+from accounts.ids import moment_ms, owner_id, public_id
 from accounts.quantities import grams
 from app.auth import scopes
 from app.crediting.errors import ActivityNotFound
@@ -19,6 +19,7 @@ from dedup.periods import LOCAL, day_of
 if TYPE_CHECKING:
     from app.auth.principal import Principal
     from methodologies import Methodology
+    from points.programmes import Programme
 
 OPERATOR_SCOPES = frozenset({scopes.OPERATOR_ACTIVITIES_READ, scopes.OPERATOR_ACTIVITIES_REVERSE})
 SOURCE_SCOPES = frozenset({scopes.ACTIVITIES_READ, scopes.ACTIVITIES_WRITE})
@@ -72,9 +73,14 @@ Window = tuple[datetime.datetime, datetime.datetime]
 """From when a pending credit can be collected, and when it lapses."""
 
 
-def collection_window(methodology: "Methodology", activity: Activity) -> Window | None:
-    """When a pending activity can be collected: whole local days, counted from the act's own."""
-    rule = methodology.text.collection
+def collection_window(
+    methodology: "Methodology", activity: Activity, programme: "Programme | None" = None
+) -> Window | None:
+    """When a pending activity can be collected: whole local days, counted from the act's own.
+
+    As the methodology says, or where it says nothing, the programme of the act's day.
+    """
+    rule = methodology.text.collection or (programme.collection if programme is not None else None)
     if rule is None or activity.outcome != Outcome.PENDING or activity.reversed_at is not None:
         return None
     day = day_of((activity.started_at - EPOCH) // SECOND) + datetime.timedelta(days=rule.after_days)
@@ -98,7 +104,7 @@ def view(activity: Activity, window: Window | None = None) -> ActivityView:
         co2e_g=grams(activity.co2e_mg),
         aggregated_g=grams(activity.aggregated_mg),
         points=activity.points,
-        winner_id=None if activity.winner_id is None else public_id("act", activity.winner_id),
+        winner_id=None if activity.winner_id is None else owner_id(activity.winner_id),
         booked_at=booked_at(activity),
         reversed_at=activity.reversed_at,
         collect_from=opens,

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from accounts.repository import LIVE_CONSENTS
 from dedup.writes import Writes, columns
 
 if TYPE_CHECKING:
@@ -47,10 +48,43 @@ async def read_outcomes(
     return {row[0]: row for row in rows}
 
 
+CapUse = dict[tuple[UUID, str, datetime.date], int]
+"""(holder, rule, window) → used."""
+
+
 async def read_caps(
     driver: "asyncpg.Connection", holder_ids: Sequence[UUID], windows: Iterable[datetime.date]
-) -> dict[tuple[UUID, str, datetime.date], int]:
-    """(holder, rule, window) → used, of locked holders' windows in the months of these.
+) -> CapUse:
+    """What is used of locked holders' windows in the months of these."""
+    parts, bounds = _caps_of_months(windows, 1)
+    rows = await driver.fetch(" UNION ALL ".join(parts), holder_ids, *bounds)
+    return {(row[0], row[1], row[2]): row[3] for row in rows}
+
+
+async def read_consents_and_caps(
+    driver: "asyncpg.Connection",
+    asked: Sequence[tuple[UUID, UUID, str, datetime.datetime]],
+    windows: Iterable[datetime.date],
+) -> tuple[set[tuple[int, str]], CapUse]:
+    """What holders' locks guard, in one round trip: `LIVE_CONSENTS` for the asked, `read_caps` of their holders."""
+    parts, bounds = _caps_of_months(windows, len(asked[0]))
+    columns_of_caps = "holder_id, rule, window_start, used, NULL::bigint"
+    caps = (f"SELECT {columns_of_caps} FROM ({part}) c" for part in parts)
+    consents = f"SELECT NULL::uuid, scene_group, NULL::date, NULL::bigint, n FROM ({LIVE_CONSENTS}) l"
+    statement = " UNION ALL ".join((consents, *caps))
+    found = await driver.fetch(statement, *columns(asked), *bounds)
+    granted: set[tuple[int, str]] = set()
+    used: CapUse = {}
+    for holder, text, window, amount, place in found:
+        if place is None:
+            used[holder, text, window] = amount
+        else:
+            granted.add((place, text))
+    return granted, used
+
+
+def _caps_of_months(windows: Iterable[datetime.date], before: int) -> tuple[list[str], list[datetime.date]]:
+    """A SELECT of `$1`'s holders for each month, and the bounds that are its arguments after so many others.
 
     Each month apart, so that a year's window does not lead through all months since January. By `= ANY` and bounds,
     and by no join: a plan made while a month is empty would join the other way round.
@@ -59,18 +93,14 @@ async def read_caps(
     for window in windows:
         months.setdefault((window.year, window.month), []).append(window)
     bounds = [bound for month in months.values() for bound in (min(month), max(month))]
-    rows = await driver.fetch(
-        " UNION ALL ".join(
-            f"""
-            SELECT holder_id, rule, window_start, used FROM cap_usage
-            WHERE holder_id = ANY($1::uuid[]) AND window_start BETWEEN ${place} AND ${place + 1}
-            """
-            for place in range(2, len(bounds) + 2, 2)
-        ),
-        holder_ids,
-        *bounds,
-    )
-    return {(row[0], row[1], row[2]): row[3] for row in rows}
+    parts = [
+        f"""
+        SELECT holder_id, rule, window_start, used FROM cap_usage
+        WHERE holder_id = ANY($1::uuid[]) AND window_start BETWEEN ${place} AND ${place + 1}
+        """
+        for place in range(before + 1, before + 1 + len(bounds), 2)
+    ]
+    return parts, bounds
 
 
 def write_caps(

@@ -9,12 +9,14 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 import dedup.repository as claims
 from accounts import repository as ledger
 from accounts.ids import epoch_ms, public_id, uuid7_batch
-from accounts.models import EntryKind
+from accounts.models import AccountKind, EntryKind
+from accounts.offsetting.service import keep_used
 from accounts.quantities import grams
 from app.auth import audit
 from app.crediting import repository
+from app.crediting.campaigns import undo_awards
 from app.crediting.decision import HOLDING, window_start
-from app.crediting.errors import AlreadyReversed, NotReversible, PointsSpent
+from app.crediting.errors import AlreadyReversed, NotReversible
 from app.crediting.explanation import methodology_of
 from app.crediting.models import Activity
 from app.crediting.prepare import EPOCH, SECOND
@@ -26,13 +28,15 @@ from app.webhooks.outbox import activity_event, tell_now
 from dedup.periods import day_of
 from dedup.tokens import TOKEN_BYTES
 from dedup.writes import Writes
-from points import repository as lots
+from points.receivables import Undoing, take_back
+from points.repository import Part
 
 if TYPE_CHECKING:
     from uuid import UUID
 
     from app.auth.principal import Principal
     from app.crediting.rules import Rules
+    from points.programmes import Programme
 
 
 async def reverse(
@@ -44,7 +48,7 @@ async def reverse(
     now: datetime.datetime,
     address: str = "",
 ) -> None:
-    """Reverse what stands of a credited activity; raises `AlreadyReversed`, `NotReversible` or `PointsSpent`."""
+    """Reverse what stands of a credited activity; raises `AlreadyReversed`, `NotReversible` or `GramsUsed`."""
     driver = await driver_of(session)
     await ledger.lock_holders(driver, [activity.holder_id])
     # A recalculation may have changed it while the lock was waited for.
@@ -55,10 +59,17 @@ async def reverse(
     if not await repository.mark_reversed(driver, activity.holder_id, activity.id, now):
         raise AlreadyReversed
     entries = await ledger.standing_of_activity(driver, activity.holder_id, activity.id)
-    standing = [entry for entry in entries if entry["amount"]]
+    taken = [
+        (entry["asset_id"], entry["amount"])
+        for entry in entries
+        if entry["amount"] and entry["account"] == AccountKind.HOLDER_OPEN
+    ]
+    await keep_used(driver, activity.holder_id, taken)
     writes = Writes()
-    if standing:
-        ids = uuid7_batch(epoch_ms(now), len(standing))
+    # Points are taken back apart: not all of them may be there.
+    grams_moved = [entry for entry in entries if not entry["points"] and entry["amount"]]
+    if grams_moved:
+        ids = uuid7_batch(epoch_ms(now), len(grams_moved))
         ledger.write_entries(
             writes,
             [
@@ -72,15 +83,17 @@ async def reverse(
                     entry["system"],
                     entry["amount"],
                 )
-                for entry, entry_id in zip(standing, ids, strict=True)
+                for entry, entry_id in zip(grams_moved, ids, strict=True)
             ],
             now,
         )
-        ledger.add_to_balances(writes, [activity.holder_id], [-activity.co2e_mg], [-activity.points])
+        ledger.add_to_balances(writes, [activity.holder_id], [-activity.co2e_mg], [0])
     _release_claims(writes, activity)
     await writes.execute(driver)
-    if standing and activity.points:
-        await _take_back_points(driver, rules, activity, entries)
+    programme = rules.programme(activity.region, day_of((activity.started_at - EPOCH) // SECOND))
+    if any(entry["points"] and entry["amount"] for entry in entries):
+        await _take_back_points(driver, programme, activity, entries, now)
+    await undo_awards(driver, activity, programme.spent_reversal, now)
     started_s = (activity.started_at - EPOCH) // SECOND
     for cap in cap_rules(methodology) if activity.outcome in HOLDING else ():
         window = window_start(cap.per, started_s)
@@ -124,17 +137,18 @@ def _told(activity: Activity) -> dict[str, str | int]:
 
 
 async def _take_back_points(
-    driver: ledger.Driver, rules: "Rules", activity: Activity, entries: list[ledger.Row]
+    driver: ledger.Driver,
+    programme: "Programme",
+    activity: Activity,
+    entries: list[ledger.Row],
+    now: datetime.datetime,
 ) -> None:
-    earned = next(entry for entry in entries if entry["points"] and entry["amount"])
-    day = day_of((activity.started_at - EPOCH) // SECOND)
+    asset = next(entry["asset_id"] for entry in entries if entry["points"] and entry["amount"])
     first = min(entry["credited_at"] for entry in entries if entry["credited_at"] is not None)
     recalculated_at = await first_recalculated_at(driver, activity.holder_id, activity.id)
-    expires_on = rules.programme(activity.region, day).expires_on(
-        first_credited_on(activity.id, first, recalculated_at)
-    )
-    if not await lots.take_back(driver, activity.holder_id, earned["asset_id"], expires_on, activity.points):
-        raise PointsSpent
+    expires_on = programme.expires_on(first_credited_on(activity.id, first, recalculated_at))
+    earned = Part(asset, expires_on, activity.points)
+    await take_back(driver, Undoing(activity.holder_id, activity.id, earned), programme.spent_reversal, now)
 
 
 def _release_claims(writes: Writes, activity: Activity) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from app.auth.principal import covers
+from points.campaigns import Campaigns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -75,9 +76,11 @@ class Rules:
         programmes: "Programmes",
         ids: dict[str, int],
         exclusions: Iterable[ExcludedDays] = (),
+        campaigns: Campaigns | None = None,
     ) -> None:
         self.catalogue = catalogue
         self.programmes = programmes
+        self.campaigns = campaigns or Campaigns()
         self._ids = ids
         self._exclusions = tuple(exclusions)
         self._rules: dict[str, Rule] = {}
@@ -86,10 +89,21 @@ class Rules:
         self._assets: dict[AssetKey, int] = {}
 
     def succeeded_by(
-        self, catalogue: "Catalogue", ids: dict[str, int], exclusions: Iterable[ExcludedDays]
+        self,
+        catalogue: "Catalogue",
+        ids: dict[str, int],
+        exclusions: Iterable[ExcludedDays],
+        programmes: "Programmes | None" = None,
+        campaigns: Campaigns | None = None,
     ) -> "Rules":
         """Rules of other texts that go on with what is known of assets, so that they can be exchanged at any time."""
-        following = Rules(catalogue, self.programmes, ids, exclusions)
+        following = Rules(
+            catalogue,
+            self.programmes if programmes is None else programmes,
+            ids,
+            exclusions,
+            self.campaigns if campaigns is None else campaigns,
+        )
         following._assets = self._assets
         return following
 

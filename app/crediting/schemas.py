@@ -126,7 +126,8 @@ class ActivityOutcome(BaseModel):
     )
     points: int = 0
     winner_id: str | None = Field(
-        default=None, description="Of a duplicate: the activity that holds the claim"
+        default=None,
+        description="Of a duplicate: what holds the claim, an activity (`act_…`) or a platform's claim (`clm_…`)",
     )
     reversed_at: dt.datetime | None = None
     replayed: bool = Field(default=False, description="The same report had been answered before")

@@ -17,18 +17,23 @@ import dedup.repository as claims
 from accounts import repository as ledger
 from accounts.ids import epoch_ms, uuid7_batch
 from accounts.models import HolderStatus
+from accounts.postings import append_entries
 from app.crediting import repository
 from app.crediting.bookings import book
-from app.crediting.decision import Candidate, State, decide, let_aggregate, window_start
+from app.crediting.campaigns import acts_of, award, book_awards, write_awards
+from app.crediting.decision import Candidate, State, decide, let_aggregate, window_start, windows_of
 from app.crediting.models import Outcome
 from app.webhooks import outbox
+from dedup.periods import day_of
 from dedup.writes import Writes, columns
+from points import receivables
 from points import repository as lots
 
 if TYPE_CHECKING:
     import asyncpg
 
     from app.crediting.bookings import Bookings
+    from app.crediting.campaigns import Awards
     from app.crediting.prepare import Prepared, Preparer
 
 
@@ -96,8 +101,8 @@ async def _round(
     locking: asyncio.Lock | None,
 ) -> list[Result | None]:
     """Answer the reports whose holders' locks are free; without `locking` wait for the locks, and answer all."""
-    eligible, aggregating, busy = await _eligible(driver, batch, locking)
     state = State()
+    eligible, aggregating, busy, owing = await _eligible(driver, batch, state, locking)
     new = await _acquire(driver, preparer, batch, eligible, state, now) if eligible else {}
     results: dict[int, Result] = {}
     others = [index for index in range(len(batch)) if index not in new and index not in busy]
@@ -107,10 +112,16 @@ async def _round(
         candidates = list(new.values())
         for index in aggregating & new.keys():
             let_aggregate(new[index])
-        await _read_caps(driver, candidates, state)
         decide(candidates, state)
+        owed = await receivables.read_owed(driver, list(owing)) if owing else None
+        bookings = book(candidates, preparer.rules, now, owed)
+        awards = None
+        if preparer.rules.campaigns:
+            today = day_of(int(now.timestamp()))
+            awards = await award(driver, acts_of(candidates, preparer.rules, today), today)
+            book_awards(bookings, awards, owed)
         events = outbox.credited(preparer.listeners, candidates)
-        await _write(driver, book(candidates, preparer.rules, now), state, now, events)
+        await _write(driver, bookings, state, now, awards, events)
         for index, candidate in new.items():
             results[index] = Result(
                 candidate.outcome,
@@ -154,18 +165,23 @@ Eligible = dict[int, tuple[UUID, bytes]]
 
 
 async def _eligible(
-    driver: "asyncpg.Connection", batch: Sequence["Prepared"], locking: asyncio.Lock | None
-) -> tuple[Eligible, set[int], set[int]]:
-    """Lock the holders; answers who may be credited, whose reductions the source may take, and who is busy."""
+    driver: "asyncpg.Connection", batch: Sequence["Prepared"], state: State, locking: asyncio.Lock | None
+) -> tuple[Eligible, set[int], set[int], set[UUID]]:
+    """Lock the holders and read the use of their caps.
+
+    Answers who may be credited, whose reductions the source may take, who is busy, who owes.
+    """
     tokens = {p.identity_token for p in batch if p.identity_token is not None and p.refusal not in MENDABLE}
     if not tokens:
-        return {}, set(), set()
+        return {}, set(), set(), set()
     async with locking or contextlib.nullcontext():
-        people, statuses = await ledger.lock_people(driver, list(tokens), wait=locking is None)
+        people, statuses, owing = await ledger.lock_people(driver, list(tokens), wait=locking is None)
     eligible: Eligible = {}
     busy: set[int] = set()
     aggregating: set[int] = set()
-    asked: list[tuple[int, UUID, UUID, str, datetime.datetime]] = []
+    indexes: list[int] = []
+    asked: list[tuple[UUID, UUID, str, datetime.datetime]] = []
+    windows: set[datetime.date] = set()
     for index, p in enumerate(batch):
         person = people.get(p.identity_token) if p.identity_token is not None else None
         if person is None or p.rule is None or p.refusal in MENDABLE:
@@ -175,19 +191,20 @@ async def _eligible(
             busy.add(index)
         elif status == HolderStatus.ACTIVE:
             eligible[index] = person
-            asked.append((index, person[0], p.source_id, p.rule.scene_group, p.started_at))
+            indexes.append(index)
+            asked.append((person[0], p.source_id, p.rule.scene_group, p.started_at))
+            windows.update(windows_of(p.rule, p.started_s))
     if asked:
-        indexes, owners, sources, groups, moments = map(list, zip(*asked, strict=True))
-        granted = set(await ledger.consented(driver, owners, sources, groups, moments))
-        for place, index in enumerate(indexes, 1):
+        granted, state.caps = await repository.read_consents_and_caps(driver, asked, windows)
+        for place, (index, (_, _, group, _)) in enumerate(zip(indexes, asked, strict=True), 1):
             rule = batch[index].rule
-            if (place, groups[place - 1]) not in granted or (
+            if (place, group) not in granted or (
                 rule and rule.movement and (place, ledger.MOVEMENT) not in granted
             ):
                 del eligible[index]
             elif rule and rule.aggregation and (place, ledger.AGGREGATION) in granted:
                 aggregating.add(index)
-    return eligible, aggregating, busy
+    return eligible, aggregating, busy, owing
 
 
 async def _acquire(
@@ -208,30 +225,19 @@ async def _acquire(
         index: _candidate(preparer, batch[index], person, activity_id)
         for (index, person), activity_id in zip(eligible.items(), ids, strict=True)
     }
+    wanted: dict[UUID, UUID] = {}
     for candidate in candidates.values():
         for _, token in candidate.whole:
-            state.acquired.setdefault(token, candidate.activity_id)
+            wanted.setdefault(token, candidate.activity_id)
     intervals = {(token, day) for c in candidates.values() for _, token, day, _, _ in c.intervals}
-    new, free, used = await claims.acquire(
+    held = await claims.take(
         driver,
         [(c.prepared.receipt_token, c.prepared.mac, c.holder_id, c.activity_id) for c in candidates.values()],
-        state.acquired,
+        wanted,
         intervals,
     )
-    wanted, state.acquired = state.acquired, {token: state.acquired[token] for token in free}
-    while taken := [token for token in wanted if token not in state.acquired and token not in state.whole]:
-        state.whole.update(await claims.read_whole(driver, taken))
-        # Released between the two statements: claim it after all.
-        if freed := {token: wanted[token] for token in taken if token not in state.whole}:
-            _, free, _ = await claims.acquire(driver, (), freed, ())
-            state.acquired.update((token, wanted[token]) for token in free)
-    if used:
-        tokens, days = columns(used)
-        for token, start, end, owner in await claims.read_interval_claims(driver, tokens, days):
-            state.intervals.setdefault(token, []).append(
-                (int(start.timestamp()), int(end.timestamp()), owner)
-            )
-    return {index: c for index, c in candidates.items() if c.prepared.receipt_token in new}
+    state.acquired, state.whole, state.intervals = held.acquired, held.whole, held.intervals
+    return {index: c for index, c in candidates.items() if c.prepared.receipt_token in held.receipts}
 
 
 def _candidate(
@@ -277,14 +283,6 @@ async def _answer_known(
             )
 
 
-async def _read_caps(driver: "asyncpg.Connection", candidates: list[Candidate], state: State) -> None:
-    keys = {key for candidate in candidates for _, key in candidate.caps}
-    keys.update(candidate.aggregation[1] for candidate in candidates if candidate.aggregation is not None)
-    if keys:
-        holders = list({holder for holder, _, _ in keys})
-        state.caps = await repository.read_caps(driver, holders, {window for _, _, window in keys})
-
-
 def _correct_whole(writes: Writes, state: State) -> None:
     """Tokens were acquired for the first act that wanted them; give each to the act that got the credit."""
     moved = [token for token, owner in state.acquired.items() if state.whole.get(token, owner) != owner]
@@ -300,6 +298,7 @@ async def _write(
     bookings: "Bookings",
     state: State,
     now: datetime.datetime,
+    awards: "Awards | None",
     events: Sequence[outbox.Event],
 ) -> None:
     writes = Writes()
@@ -313,21 +312,29 @@ async def _write(
         used = [state.caps[key] for key in bookings.caps]
         repository.write_caps(writes, holders, names, windows, used, list(bookings.caps.values()))
     write_credits(writes, bookings, now)
+    if awards is not None:
+        write_awards(writes, awards)
     outbox.tell(writes, events, now)
     await writes.execute(driver)
 
 
 def write_credits(writes: Writes, bookings: "Bookings", now: datetime.datetime) -> None:
-    """Book what the bookings credit: entries, balances and lots of locked holders."""
+    """Book what the bookings credit: entries, balances, lots and what is repaid of locked holders."""
     if bookings.entries:
         ledger.write_entries(writes, bookings.entries, now)
-    if gainers := list(bookings.grams_mg.keys() | bookings.points.keys()):
+    append_entries(writes, bookings.bonuses, now)
+    repaid: dict[UUID, int] = {}
+    for (holder, _), points in bookings.repaid.items():
+        repaid[holder] = repaid.get(holder, 0) + points
+    if gainers := list(bookings.grams_mg.keys() | bookings.points.keys() | repaid.keys()):
         ledger.add_to_balances(
             writes,
             gainers,
             [bookings.grams_mg.get(holder, 0) for holder in gainers],
             [bookings.points.get(holder, 0) for holder in gainers],
+            [-repaid.get(holder, 0) for holder in gainers] if repaid else None,
         )
+    receivables.repay(writes, bookings.repaid)
     if bookings.lots:
         owners, assets, expiries = columns(list(bookings.lots))
         lots.add_to_lots(writes, owners, assets, expiries, list(bookings.lots.values()), now)

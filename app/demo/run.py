@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from app.demo.city import CITY_METRO, PLATFORM_NAMES, City, Report, week_before
+from app.demo.market import REGION as SHOPPING
 from app.replay.api import Api
 from app.replay.flight import Flight
 from app.replay.progress import Advance, track
@@ -18,6 +19,7 @@ from app.replay.summary import Summary
 BATCH_SIZE = 1_000
 _IN_FLIGHT = 2
 _WATCHED = 50
+_SHOPPERS = 8
 
 
 async def run_demo(
@@ -115,6 +117,11 @@ class _Play:
         """Choose the watched person who was credited most, and one duplicate."""
         if self._duplicates:
             self._summary.look["duplicate_id"] = self._duplicates[min(self._duplicates)]
+        self._summary.shoppers = [
+            self._holders[index]
+            for index, _ in self._credits.most_common()
+            if index < len(self._holders) and self._city.residents[index].town.region == SHOPPING
+        ][:_SHOPPERS]
         for index, _ in self._credits.most_common(1):
             if index < len(self._holders):
                 self._summary.look["holder_id"] = self._holders[index]

@@ -9,9 +9,14 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.api.models import IdempotentAnswer
 from app.auth.residents import forget_sessions
+from app.database import driver_of
+from app.jobs.expiry import expire_points
 from app.jobs.runner import Recurring
 from app.my_data import jobs as my_data
+from app.ranks import service as ranks
+from app.ranks.store import Ranks
 from app.recalculation.job import Recalculator
+from app.settling.job import settle_months
 from app.versions.shadow import compare_shadows
 from app.webhooks.forgetting import drop_deliveries
 
@@ -53,6 +58,19 @@ def recurring(services: "Services") -> list[Recurring]:
     async def return_redemptions(session: AsyncSession, now: datetime.datetime) -> None:  # noqa: ARG001 - the lease
         await services.redemptions.return_due(now)
 
+    async def update_ranks(session: AsyncSession, now: datetime.datetime) -> None:
+        await ranks.update(await driver_of(session), Ranks(services.redis), now)
+
+    async def rebuild_ranks(session: AsyncSession, now: datetime.datetime) -> None:
+        await ranks.rebuild(await driver_of(session), Ranks(services.redis), now)
+
+    async def expire(_session: AsyncSession, now: datetime.datetime) -> None:
+        # Each slice commits by itself; the lease only spares the other processes the look.
+        await expire_points(services.database, now)
+
+    async def issue_settlements(session: AsyncSession, now: datetime.datetime) -> None:
+        await settle_months(services.database, session, now)
+
     return [
         Recurring("make_partitions", datetime.timedelta(days=1), make_partitions),
         Recurring("forget_answers", datetime.timedelta(days=1), forget_answers),
@@ -61,6 +79,10 @@ def recurring(services: "Services") -> list[Recurring]:
         Recurring("recalculate", datetime.timedelta(seconds=10), recalculate),
         Recurring("drop_deliveries", datetime.timedelta(hours=1), drop_deliveries),
         Recurring("return_redemptions", datetime.timedelta(seconds=30), return_redemptions),
+        Recurring("rebuild_ranks", datetime.timedelta(days=1), rebuild_ranks),
+        Recurring("update_ranks", datetime.timedelta(minutes=1), update_ranks),
+        Recurring("expire_points", datetime.timedelta(minutes=10), expire),
+        Recurring("issue_settlements", datetime.timedelta(minutes=10), issue_settlements),
         Recurring("rotate_keys", datetime.timedelta(hours=6), rotate_keys),
         *my_data.recurring(services),
     ]

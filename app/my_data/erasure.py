@@ -12,12 +12,15 @@ from uuid import UUID
 from accounts import bindings, consents, mandates, repository
 from accounts.ids import public_id, uuid7
 from accounts.models import AccountKind, EntryKind, HolderStatus
+from accounts.offsetting.repository import forget_footprints
 from accounts.postings import Posting, post
+from accounts.teams.service import leave_all
 from app.auth import audit, resident_repository, signatures
 from app.auth.principal import Principal
 from app.database import driver_of
 from app.my_data import exports
 from app.my_data.errors import ErasureNotFound
+from app.ranks import repository as ranks
 from dedup.person_key import PERSON_KEY_BYTES
 from dedup.writes import Writes
 from points.repository import Part, change_lots, read_lots
@@ -29,13 +32,15 @@ if TYPE_CHECKING:
     from app.wiring import Services
 
 NOTICE = {
-    "zh": "到期后,您的登录方式、手机号等标识的散列和人键将被销毁,同意、归集授权与绑定即告终止,未使用积分作废。"
+    "zh": "到期后,您的登录方式、手机号等标识的散列和人键将被销毁,同意、归集授权与绑定即告终止,足迹明细删除,"
+    "所在团队自动退出,未使用积分作废。"
     "账本分录不含任何身份信息,予以保留;防止同一行为重复计算的认领令牌在其期限内保留。留存的数据是假名化的,不是匿名的。"
     "到期前可随时取消;此后再次注册将是新账户。",
     "en": "When it is due, what you sign in with, the hashes of your identifiers and your person key are destroyed; "
-    "consents, mandates and bindings end, points that are left expire. The ledger's entries name nobody and stay, and "
-    "so do the claim tokens, while they count, that keep one act from counting twice. What is left is pseudonymous, "
-    "not anonymous. You may cancel until then; whoever signs up again has a new account.",
+    "consents, mandates and bindings end, what you entered into footprints is deleted, you leave your teams, points "
+    "that are left expire. The ledger's entries name nobody and stay, and so do the claim tokens, while they count, "
+    "that keep one act from counting twice. What is left is pseudonymous, not anonymous. You may cancel until then; "
+    "whoever signs up again has a new account.",
 }
 IN_A_RUN: Final = 200
 ALL_LOTS: Final = datetime.date(1970, 1, 1)
@@ -142,6 +147,9 @@ async def erase(
     await mandates.withdraw_all(driver, sign, holder_id, now)
     await bindings.end_all(driver, holder_id, now)
     await exports.drop_all(driver, holder_id)
+    await leave_all(driver, holder_id, now)
+    await forget_footprints(driver, holder_id)
+    await ranks.choose(driver, holder_id, shown=False, now=now)
     await _expire_points(driver, holder_id, erasure_id, now)
     region = await _forget_person(driver, holder_id)
     await resident_repository.end_sessions(session, holder_id, now, "erased")
@@ -194,7 +202,7 @@ async def _forget_person(driver: "Driver", holder_id: UUID) -> str:
     # A tombstone in its place: the column is unique, and nobody's key is random.
     return str(
         await driver.fetchval(
-            "UPDATE holders SET person_key = $2 WHERE id = $1 RETURNING region",
+            "UPDATE holders SET person_key = $2, next_person_key = NULL WHERE id = $1 RETURNING region",
             holder_id,
             os.urandom(PERSON_KEY_BYTES),
         )

@@ -230,6 +230,70 @@ SECTIONS: list[Section] = [
         },
     ),
     Section(
+        "bonuses",
+        """
+        SELECT w.activity_id, w.campaign_id, t.content::jsonb -> 'name' ->> 'zh' AS campaign, w.points, w.expires_on
+        FROM campaign_awards w JOIN points_texts t ON t.id = w.campaign_id
+        WHERE w.holder_id = $1 ORDER BY w.activity_id, w.campaign_id
+        """,
+        {
+            "activity_id": identified("act"),
+            "campaign_id": identified("ppt"),
+            "campaign": plain,
+            "points": plain,
+            "expires_on": plain,
+        },
+    ),
+    Section(
+        "footprints",
+        "SELECT id, month, region, co2e_mg AS co2e_g, lines::text AS lines, created_at FROM footprints"
+        " WHERE holder_id = $1 ORDER BY id",
+        {
+            "id": identified("fpt"),
+            "month": plain,
+            "region": plain,
+            "co2e_g": in_grams,
+            "lines": parsed,
+            "created_at": plain,
+        },
+    ),
+    Section(
+        "offsets",
+        "SELECT id, id AS certificate_id, footprint_id, purpose, amount_mg AS co2e_g, booked_at FROM offsets"
+        " WHERE holder_id = $1 ORDER BY id",
+        {
+            "id": identified("off"),
+            "certificate_id": identified("crt"),
+            "footprint_id": identified("fpt"),
+            "purpose": plain,
+            "co2e_g": in_grams,
+            "booked_at": plain,
+        },
+    ),
+    Section(
+        "rank_choice",
+        "SELECT shown, changed_at FROM rank_choices WHERE holder_id = $1",
+        {"shown": plain, "changed_at": plain},
+    ),
+    # Of a team there is what the person did in it, and nothing of the others who are.
+    Section(
+        "teams",
+        """
+        SELECT m.id, m.team_id, t.kind, t.name, t.region, t.owner_id = m.holder_id AS owned, m.joined_at, m.left_at
+        FROM team_members m JOIN teams t ON t.id = m.team_id WHERE m.holder_id = $1 ORDER BY m.id
+        """,
+        {
+            "id": identified("mem"),
+            "team_id": identified("tem"),
+            "kind": plain,
+            "name": plain,
+            "region": plain,
+            "owned": plain,
+            "joined_at": plain,
+            "left_at": plain,
+        },
+    ),
+    Section(
         "corrections",
         """
         SELECT id, subject, target, explanation, requested_at, decided_at, accepted, reason FROM corrections

@@ -77,7 +77,7 @@ class Recalculator:
         # 0 is no text's id: this one may not be known to the ledger yet, and is decided on below.
         rule = rules.rule_of(rebuild(revision.content), 0)
         planned = await plan_slice(
-            await driver_of(session), rules, rule, _wanted(found, rule), found.cursor, lock=False
+            await driver_of(session), rules, rule, _wanted(found, rule), found.cursor, now, lock=False
         )
         figures = _added(found.preview, planned)
         found.preview, found.cursor = figures.model_dump(), planned.through
@@ -93,7 +93,7 @@ class Recalculator:
             return False
         rules = self._preparer.rules_at(now)
         driver = await driver_of(session)
-        planned = await plan_slice(driver, rules, rule, _wanted(found, rule), found.cursor, lock=True)
+        planned = await plan_slice(driver, rules, rule, _wanted(found, rule), found.cursor, now, lock=True)
         await write_slice(driver, found.id, rule, planned, now)
         found.state = State.RUNNING
         found.changed_in_pass += len(planned.changes)

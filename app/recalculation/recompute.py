@@ -82,7 +82,12 @@ class Holding:
 
     open_mg: int
     lots: dict[LotKey, int]
+    """What is left of those that have not expired."""
     caps: dict[CapKey, int]
+    by_asset: Mapping[int, int] | None = None
+    """Asset → open mg, of who has used grams or had them issued; None where all that was credited is open."""
+    owed: dict[int, int] = field(default_factory=dict)
+    """Asset → points that the holder owes."""
 
 
 @dataclass(slots=True)
@@ -100,6 +105,8 @@ class Change:
     reduction_asset: int
     points_asset: int
     expires_on: datetime.date
+    repays: int = 0
+    """What of the points that it gains goes to what the holder owes."""
 
     @property
     def capped(self) -> bool:
@@ -117,17 +124,62 @@ class Change:
         before = sum(each.amount for each in self.act.standing if each.account == AccountKind.HOLDER_OPEN)
         return (self.co2e_mg if self.booked else 0) - before
 
+    def grams(self) -> dict[int, int]:
+        """What the holder's open grams change by, of each asset."""
+        changes: dict[int, int] = {}
+        for each in self.act.standing:
+            if each.account == AccountKind.HOLDER_OPEN:
+                changes[each.asset_id] = changes.get(each.asset_id, 0) - each.amount
+        if self.booked and self.co2e_mg:
+            changes[self.reduction_asset] = changes.get(self.reduction_asset, 0) + self.co2e_mg
+        return {asset: amount for asset, amount in changes.items() if amount}
+
+    @property
+    def gained_points(self) -> int:
+        """Points more than stand of it, of the asset that it is credited in."""
+        stood = sum(
+            each.amount for each in self.act.standing if each.asset_id == self.points_asset and each.points
+        )
+        return max(self.points - stood, 0) if self.booked else 0
+
+    def split(self) -> dict[int, tuple[int, int]]:
+        """Points asset → what is to stand of it in the holder's lot, and what of it repays or repaid a debt.
+
+        Of what becomes less, the lot gives first; then the debt that it repaid is owed again.
+        """
+        wanted = {each.asset_id: 0 for each in self.act.standing if each.points}
+        if self.booked and self.points:
+            wanted[self.points_asset] = self.points
+        found = {}
+        for asset, points in wanted.items():
+            repaid = self.stood(asset, AccountKind.HOLDER_OWED)
+            repaid = min(points, repaid + (self.repays if asset == self.points_asset else 0))
+            found[asset] = (points - repaid, repaid)
+        return found
+
+    def stood(self, asset: int, account: AccountKind) -> int:
+        """What stood of it before, of one asset in one of the holder's accounts."""
+        return sum(
+            each.amount
+            for each in self.act.standing
+            if each.points and (each.asset_id, each.account) == (asset, account)
+        )
+
     def lots(self) -> dict[LotKey, int]:
         """What the holder's lots change by."""
-        changes: dict[LotKey, int] = {}
-        for each in self.act.standing:
-            if each.points:
-                key = (each.asset_id, self.expires_on)
-                changes[key] = changes.get(key, 0) - each.amount
-        if self.booked and self.points:
-            key = (self.points_asset, self.expires_on)
-            changes[key] = changes.get(key, 0) + self.points
+        changes = {
+            (asset, self.expires_on): there - self.stood(asset, AccountKind.HOLDER_POINTS)
+            for asset, (there, _) in self.split().items()
+        }
         return {key: amount for key, amount in changes.items() if amount}
+
+    def owed(self) -> dict[int, int]:
+        """Asset → what the holder owes more by it; less where it is negative."""
+        changes = {
+            asset: self.stood(asset, AccountKind.HOLDER_OWED) - repaid
+            for asset, (_, repaid) in self.split().items()
+        }
+        return {asset: points for asset, points in changes.items() if points}
 
 
 @dataclass(slots=True)
@@ -188,9 +240,7 @@ def counts_for(catalogue: Catalogue, text: Methodology) -> Callable[[str, dateti
 
 def recompute(acts: Sequence[Act], correction: Correction, holding: Holding) -> Plan:
     """Decide one holder's acts again, in the order of their booking; what would end below nothing stays as it is."""
-    skipped = {
-        act.id: "not_collectable" for act in acts if act.pending and correction.text.text.collection is None
-    }
+    skipped = {act.id: "not_collectable" for act in acts if act.pending and not _collectable(act, correction)}
     while True:
         changes, plan_caps = _decide([act for act in acts if act.id not in skipped], correction, holding)
         impossible = _impossible(changes, holding)
@@ -218,14 +268,26 @@ def _decide(
     candidates = [_candidate(act, correction) for act in acts]
     decide(candidates, state)
     changes = []
+    owed = dict(holding.owed)
     for act, candidate in zip(acts, candidates, strict=True):
         if candidate.earns:
             touched.update((key, cap.limit) for cap, key in candidate.caps)
         if candidate.aggregated_mg and candidate.aggregation is not None:
             limit, key = candidate.aggregation
             touched[key] = limit
-        changes.append(_change(act, candidate, correction))
+        change = _change(act, candidate, correction)
+        change.repays = min(change.gained_points, owed.get(change.points_asset, 0))
+        for asset, points in change.owed().items():
+            owed[asset] = owed.get(asset, 0) + points
+        changes.append(change)
     return changes, {key: (state.caps[key], limit) for key, limit in touched.items()}
+
+
+def _collectable(act: Act, correction: Correction) -> bool:
+    """Whether a pending act could be collected under the corrected text, or by its programme."""
+    if correction.text.text.collection is not None:
+        return True
+    return correction.rules.programme(act.region, day_of(act.started_s)).collection is not None
 
 
 def _candidate(act: Act, correction: Correction) -> Candidate:
@@ -287,10 +349,16 @@ def _change(act: Act, candidate: Candidate, correction: Correction) -> Change:
 
 
 def _impossible(changes: Sequence[Change], holding: Holding) -> dict[UUID, str]:
-    """Acts whose points are spent or grams used. What others gain counts first, then they follow in their order."""
+    """Acts whose points are spent or expired, or grams used.
+
+    What others gain counts first, then they follow in their order.
+    """
     lots, open_mg = dict(holding.lots), holding.open_mg
+    by_asset = None if holding.by_asset is None else dict(holding.by_asset)
     for change in changes:
         open_mg += max(change.open_mg, 0)
+        if by_asset is not None:
+            _add(by_asset, {asset: amount for asset, amount in change.grams().items() if amount > 0})
         for key, amount in change.lots().items():
             lots[key] = lots.get(key, 0) + max(amount, 0)
     found: dict[UUID, str] = {}
@@ -298,13 +366,27 @@ def _impossible(changes: Sequence[Change], holding: Holding) -> dict[UUID, str]:
         lost = {key: amount for key, amount in change.lots().items() if amount < 0}
         if any(lots.get(key, 0) + amount < 0 for key, amount in lost.items()):
             found[change.act.id] = "points_spent"
-        elif open_mg + min(change.open_mg, 0) < 0:
+        elif open_mg + min(change.open_mg, 0) < 0 or (
+            by_asset is not None
+            and any(by_asset.get(asset, 0) + amount < 0 for asset, amount in _less(change).items())
+        ):
             found[change.act.id] = "grams_used"
         else:
             open_mg += min(change.open_mg, 0)
+            if by_asset is not None:
+                _add(by_asset, _less(change))
             for key, amount in lost.items():
                 lots[key] += amount
     return found
+
+
+def _less(change: Change) -> dict[int, int]:
+    return {asset: amount for asset, amount in change.grams().items() if amount < 0}
+
+
+def _add(known: dict[int, int], changes: Mapping[int, int]) -> None:
+    for asset, amount in changes.items():
+        known[asset] = known.get(asset, 0) + amount
 
 
 def _window(act: Act, cap: "CapRule") -> CapKey:

@@ -11,6 +11,7 @@ import orjson
 from accounts import repository as ledger
 from accounts.ids import epoch_ms, moment_ms, uuid7_batch
 from accounts.models import AccountKind, EntryKind
+from accounts.offsetting.repository import open_of_users
 from app.crediting import repository as crediting
 from app.crediting.models import Outcome
 from app.crediting.recalculated import first_credited_on
@@ -26,9 +27,10 @@ from app.recalculation.recompute import (
     counts_for,
     recompute,
 )
-from dedup.periods import day_of
+from dedup.periods import LOCAL, day_of
 from dedup.writes import Writes, columns
 from methodologies import rebuild
+from points import receivables
 from points import repository as lots
 
 if TYPE_CHECKING:
@@ -64,6 +66,7 @@ async def plan_slice(
     rule: "Rule",
     wanted: "Wanted",
     after: UUID | None,
+    now: datetime.datetime,
     *,
     lock: bool,
 ) -> Slice:
@@ -85,7 +88,7 @@ async def plan_slice(
         await ledger.lock_holders(driver, holders)
     acts = await _read(driver, rules, rule, wanted, holders)
     correction = Correction(rule, rules, await _assets(driver, rules, rule, acts, make=lock))
-    held = await _holdings(driver, correction, acts)
+    held = await _holdings(driver, correction, acts, now.astimezone(LOCAL).date())
     return Slice(through, [recompute(mine, correction, held[holder_id]) for holder_id, mine in acts.items()])
 
 
@@ -193,12 +196,26 @@ async def _limits(
 
 
 async def _holdings(
-    driver: "asyncpg.Connection", correction: Correction, acts: dict[UUID, list[Act]]
+    driver: "asyncpg.Connection",
+    correction: Correction,
+    acts: dict[UUID, list[Act]],
+    today: datetime.date,
 ) -> dict[UUID, Holding]:
     holders = list(acts)
     open_mg = await ledger.open_grams(driver, holders)
-    remaining = await lots.lots_of(driver, holders)
-    held = {holder: Holding(open_mg.get(holder, 0), remaining.get(holder, {}), {}) for holder in holders}
+    by_asset = await open_of_users(driver, holders)
+    remaining = await lots.read_lots(driver, holders, today)
+    held = {
+        holder: Holding(
+            open_mg.get(holder, 0),
+            {(lot.asset_id, lot.expires_on): lot.points for lot in remaining.get(holder, ())},
+            {},
+            by_asset.get(holder),
+        )
+        for holder in holders
+    }
+    for (holder, asset), points in (await receivables.read_owed(driver, holders)).items():
+        held[holder].owed[asset] = points
     windows = {key[2] for mine in acts.values() for act in mine for key in correction.keys(act)}
     if windows:
         for key, used in (await crediting.read_caps(driver, holders, windows)).items():
@@ -255,6 +272,7 @@ def _write_ledger(writes: Writes, changes: "Sequence[Change]", now: datetime.dat
     grams: dict[UUID, int] = {}
     points: dict[UUID, int] = {}
     moved: dict[tuple[UUID, int, datetime.date], int] = {}
+    owed: receivables.Owed = {}
     for change in changes:
         holder_id = change.act.holder_id
         grams[holder_id] = grams.get(holder_id, 0) + change.open_mg
@@ -262,10 +280,21 @@ def _write_ledger(writes: Writes, changes: "Sequence[Change]", now: datetime.dat
             points[holder_id] = points.get(holder_id, 0) + amount
             key = (holder_id, asset, expires_on)
             moved[key] = moved.get(key, 0) + amount
+        for asset, amount in change.owed().items():
+            owed[holder_id, asset] = owed.get((holder_id, asset), 0) + amount
     holders = list(grams)
+    owing: dict[UUID, int] = {}
+    for (holder_id, _), amount in owed.items():
+        owing[holder_id] = owing.get(holder_id, 0) + amount
     ledger.add_to_balances(
-        writes, holders, [grams[each] for each in holders], [points.get(each, 0) for each in holders]
+        writes,
+        holders,
+        [grams[each] for each in holders],
+        [points.get(each, 0) for each in holders],
+        [owing.get(each, 0) for each in holders] if owing else None,
     )
+    receivables.owe(writes, {key: amount for key, amount in owed.items() if amount > 0})
+    receivables.repay(writes, {key: -amount for key, amount in owed.items() if amount < 0})
     more = [(*key, amount) for key, amount in moved.items() if amount > 0]
     if more:
         owners, assets, expiries, amounts = columns(more)
@@ -278,11 +307,10 @@ def _write_ledger(writes: Writes, changes: "Sequence[Change]", now: datetime.dat
 
 def _entries(change: "Change") -> "list[tuple[Change, int, EntryKind, int, int, int]]":
     """(change, asset, kind, debit, credit, amount): all grams, for the asset is the text's; points that differ."""
-    moves = change.lots()
     found = [
         (change, each.asset_id, EntryKind.REVERSAL, each.account, each.system, each.amount)
         for each in change.act.standing
-        if not each.points or moves
+        if not each.points
     ]
     if change.booked and change.co2e_mg:
         accounts = (AccountKind.ISSUANCE_SIDE, AccountKind.HOLDER_OPEN)
@@ -290,9 +318,22 @@ def _entries(change: "Change") -> "list[tuple[Change, int, EntryKind, int, int, 
     if change.booked and change.aggregated_mg:
         accounts = (AccountKind.ISSUANCE_SIDE, AccountKind.PLATFORM_AGGREGATE)
         found.append((change, change.reduction_asset, EntryKind.CREDIT, *accounts, change.aggregated_mg))
-    if change.booked and change.points and moves:
-        accounts = (AccountKind.PROGRAMME, AccountKind.HOLDER_POINTS)
-        found.append((change, change.points_asset, EntryKind.CREDIT, *accounts, change.points))
+    moves, owed = change.lots(), change.owed()
+    for asset, (there, _) in change.split().items():
+        debt = owed.get(asset, 0)
+        if (asset, change.expires_on) in moves:
+            if stood := change.stood(asset, AccountKind.HOLDER_POINTS):
+                accounts = (AccountKind.HOLDER_POINTS, AccountKind.PROGRAMME)
+                found.append((change, asset, EntryKind.REVERSAL, *accounts, stood))
+            if there:
+                accounts = (AccountKind.PROGRAMME, AccountKind.HOLDER_POINTS)
+                found.append((change, asset, EntryKind.CREDIT, *accounts, there))
+        if debt > 0:
+            accounts = (AccountKind.HOLDER_OWED, AccountKind.PROGRAMME)
+            found.append((change, asset, EntryKind.SHORTFALL, *accounts, debt))
+        elif debt < 0:
+            accounts = (AccountKind.PROGRAMME, AccountKind.HOLDER_OWED)
+            found.append((change, asset, EntryKind.REPAYMENT, *accounts, -debt))
     return found
 
 

@@ -20,7 +20,7 @@ from points.redemption_states import Command, Redemption
 
 if TYPE_CHECKING:
     from app.crediting.prepare import Preparer
-    from app.database import Database
+    from app.database import Chain, Database
 
 MOST_ROUNDS = 200
 """Of a run of the job: what is left is for the next one."""
@@ -71,7 +71,7 @@ class RedemptionDesk:
         self._preparer = preparer
         self._database = database
         self._groups: Groups[Ask, Told | DomainError] = Groups(
-            self._attempt, Unprocessable, committers=committers, group_max=group_max
+            database, self._attempt, Unprocessable, committers=committers, group_max=group_max
         )
 
     async def ask(self, ask: Ask) -> Told:
@@ -88,7 +88,7 @@ class RedemptionDesk:
             return await redemptions.return_due(driver, self.policy, now)
 
         for _ in range(MOST_ROUNDS):
-            if await transact(self._database, work) < redemptions.DUE_AT_ONCE:
+            if await transact(self._database.chain(), work) < redemptions.DUE_AT_ONCE:
                 return
 
     def committing(self) -> bool:
@@ -103,15 +103,15 @@ class RedemptionDesk:
         today = self.clock().astimezone(LOCAL).date()
         return self._preparer.rules.programme(region, today).refund_restored_days
 
-    async def _attempt(self, batch: Sequence[Ask]) -> list[Told | DomainError]:
+    async def _attempt(self, chain: "Chain", batch: Sequence[Ask]) -> list[Told | DomainError]:
         async def work(driver: asyncpg.Connection) -> list[Told | DomainError]:
             return await self._carry_out(driver, batch)
 
         try:
-            return await transact(self._database, work)
+            return await transact(chain, work)
         except asyncpg.UniqueViolationError:
             # Another process kept an answer under the same key, for another body: now it is there to be compared.
-            return await transact(self._database, work)
+            return await transact(chain, work)
 
     async def _carry_out(self, driver: asyncpg.Connection, batch: Sequence[Ask]) -> list[Told | DomainError]:
         """A key counts once within the group; what is kept under a key is read behind the holder's lock."""

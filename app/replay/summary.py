@@ -70,6 +70,8 @@ class Summary:
     interrupted: bool = False
     notes: list[str] = field(default_factory=list)
     look: dict[str, str] = field(default_factory=dict)
+    shoppers: list[str] = field(default_factory=list)
+    """Holders of the demonstration with points to spend."""
 
     def take_row(self, row: Trip | BadRow) -> None:
         """Count what a reader yielded."""

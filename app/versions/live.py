@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 from app import metrics
 from app.crediting.prepare import NEVER
 from app.crediting.repository import know_methodologies
+from app.programmes.live import LivePoints
 from app.versions import repository
 from app.versions.repository import Versions
 from methodologies import Catalogue, Methodology, rebuild
@@ -56,6 +57,7 @@ class LiveMethodologies:
         self._poll_s = poll_s
         self._known: Versions | None = None
         self._built: dict[str, Methodology] = {}
+        self._points = LivePoints(preparer.rules.programmes)
         self._wake = asyncio.Event()
         self._looking = asyncio.Lock()
         self._watched = False
@@ -107,6 +109,7 @@ class LiveMethodologies:
             for content in await repository.read_contents(driver, missing):
                 built = rebuild(content)
                 self._built[built.content_hash] = built
+            await self._points.learn(driver, found.points)
             approved = [self._built[hash_] for hash_, _ in found.revisions]
             # A pack's word makes nothing issuable: a second operator's does, here.
             texts = [(m, m.issuable) for m in approved] + [(m, False) for m in self.packs.methodologies]
@@ -129,7 +132,9 @@ class LiveMethodologies:
     def _rules(self, found: Versions, moment: datetime.datetime, ids: dict[str, int]) -> "Rules":
         counting = [self._built[hash_] for hash_, from_ in found.revisions if from_ <= moment]
         catalogue = self.packs.with_versions(counting, found.ends_at(moment), found.adoptions)
-        return self._preparer.rules.succeeded_by(catalogue, ids, found.exclusions)
+        return self._preparer.rules.succeeded_by(
+            catalogue, ids, found.exclusions, self._points.programmes, self._points.campaigns
+        )
 
     async def _pause(self, seconds: float) -> None:
         try:

@@ -13,6 +13,7 @@ from accounts.ids import lowest_uuid7
 from app.auth.principal import prefix
 from app.crediting.models import MethodologyVersion
 from app.crediting.rules import ExcludedDays
+from app.programmes.repository import Approved, read_approved
 from app.versions.models import Adoption, Closure, Revision, SceneDays, State
 from dedup.periods import LOCAL
 from methodologies import Adoption as AdoptedDays
@@ -42,6 +43,8 @@ class Versions:
     """((region, code, version), last day in force, moment from which that counts: at once where None)."""
     exclusions: tuple[ExcludedDays, ...] = ()
     adoptions: tuple[AdoptedDays, ...] = ()
+    points: tuple[Approved, ...] = ()
+    """Programmes and campaigns, which tell by themselves from when on they count."""
 
     def ends_at(self, moment: datetime.datetime) -> dict[tuple[str, str, str], datetime.date]:
         """(region, code, version) → the earliest last day of those that count at a moment."""
@@ -87,6 +90,7 @@ async def read_versions(driver: "asyncpg.Connection") -> "Versions":
         tuple(((row[0], row[1], row[2]), row[3], row[4]) for row in ends),
         tuple(ExcludedDays(*row) for row in exclusions),
         tuple(AdoptedDays(*row) for row in adoptions),
+        points=await read_approved(driver),
     )
 
 

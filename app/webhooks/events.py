@@ -22,6 +22,12 @@ REDEMPTION_CONFIRMED = "redemption.confirmed"
 REDEMPTION_FULFILLED = "redemption.fulfilled"
 REDEMPTION_REFUNDED = "redemption.refunded"
 REDEMPTION_LAPSED = "redemption.lapsed"
+SETTLEMENT_ISSUED = "settlement.issued"
+SETTLEMENT_AGREED = "settlement.agreed"
+SETTLEMENT_DISPUTED = "settlement.disputed"
+SETTLEMENT_CORRECTED = "settlement.corrected"
+SETTLEMENT_UPHELD = "settlement.upheld"
+SETTLEMENT_PAID = "settlement.paid"
 WEBHOOK_DISABLED = "webhook.disabled"
 WEBHOOK_TESTED = "webhook.tested"
 
@@ -48,6 +54,12 @@ EVENTS = {
         ),
         EventType(REDEMPTION_REFUNDED, frozenset({MERCHANT}), "A redemption was refunded"),
         EventType(REDEMPTION_LAPSED, frozenset({MERCHANT}), "A redemption was not taken in time"),
+        EventType(SETTLEMENT_ISSUED, frozenset({MERCHANT}), "A statement of yours was issued"),
+        EventType(SETTLEMENT_AGREED, frozenset({MERCHANT}), "A client of yours agreed with a statement"),
+        EventType(SETTLEMENT_DISPUTED, frozenset({MERCHANT}), "A client of yours disputed a statement"),
+        EventType(SETTLEMENT_CORRECTED, frozenset({MERCHANT}), "A statement that you disputed was corrected"),
+        EventType(SETTLEMENT_UPHELD, frozenset({MERCHANT}), "A statement that you disputed was upheld"),
+        EventType(SETTLEMENT_PAID, frozenset({MERCHANT}), "The payment of a statement was approved"),
         EventType(
             WEBHOOK_DISABLED,
             frozenset({PLATFORM, MERCHANT}),

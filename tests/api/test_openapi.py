@@ -22,6 +22,7 @@ PUBLIC = {
     ("post", "/v1/me/phone-codes"),
     ("post", "/v1/me/sessions"),
     ("post", "/v1/me/sessions/refresh"),
+    ("get", "/v1/tokens/keys"),
     ("get", "/v1/methodologies"),
     ("get", "/v1/methodologies/placeholders"),
     ("get", "/v1/factors"),
@@ -30,6 +31,7 @@ PUBLIC = {
     ("get", "/v1/consent-texts"),
     ("get", "/v1/consent-texts/keys"),
     ("get", "/v1/mandate-terms"),
+    ("get", "/v1/certificates/{certificate_id}"),
     ("get", "/healthz"),
     ("get", "/readyz"),
 }
@@ -40,6 +42,9 @@ METHODS = ("get", "put", "post", "delete", "patch", "head", "options", "trace")
 def document() -> dict[str, Any]:
     found: dict[str, Any] = json.loads(json.dumps(create_app().openapi()))
     return found
+
+
+FILES: tuple[set[str], ...] = ({"text/csv"}, {"application/pdf"})
 
 
 def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -106,7 +111,7 @@ def test_every_operation_names_its_failures(document: dict[str, Any]) -> None:
         place, responses = (method, path), operation["responses"]
         assert "200" in responses
         content = responses["200"]["content"]
-        assert "$ref" in json.dumps(content), place
+        assert "$ref" in json.dumps(content) or set(content) in FILES, place
         for status, response in responses.items():
             if status.startswith(("4", "5")) and path != "/readyz":
                 assert set(response["content"]) == {MEDIA_TYPE}, (place, status)

@@ -14,7 +14,12 @@ from starlette.routing import Route
 
 from app.application import create_app
 from app.auth.principal import covers
+from app.claiming.schemas import ACT_EXAMPLE, CLAIM_EXAMPLE
+from app.ranks.service import rebuild
+from app.ranks.store import Ranks
 from app.recalculation.figures import Figures
+from app.tokens.schemas import ELEMENT_EXAMPLE
+from app.wiring import utc_now
 
 AUDIENCES = (
     "platform",
@@ -67,6 +72,17 @@ ROUTES: dict[tuple[str, str], dict[str, int]] = {
         platform=409, other_platform=404, operator=409, foreign_operator=404
     ),
     ("POST", "/v1/activities/{activity_id}/collection"): rights(platform=409, other_platform=404),
+    ("POST", "/v1/claims/batch"): rights(platform=200, other_platform=200),
+    ("POST", "/v1/claims/query"): rights(platform=200, other_platform=200),
+    ("PUT", "/v1/claims/disclosure"): rights(platform=200, other_platform=200),
+    ("GET", "/v1/claims/{claim_id}"): rights(platform=200, other_platform=404),
+    ("POST", "/v1/claims/{claim_id}/release"): rights(platform=409, other_platform=404),
+    ("POST", "/v1/tokens/evaluate"): rights(platform=200, other_platform=200),
+    ("GET", "/v1/tokens/keys"): ANYBODY,
+    # A platform of the nation is no operator's of a province.
+    ("POST", "/v1/operator/quota-grants"): rights(operator=404, foreign_operator=404),
+    ("GET", "/v1/operator/quota-grants"): rights(operator=200, foreign_operator=200),
+    ("GET", "/v1/operator/quota-use"): rights(operator=200, foreign_operator=200),
     ("GET", "/v1/aggregation"): rights(platform=200, other_platform=200),
     ("GET", "/v1/operator/aggregation"): rights(operator=200, foreign_operator=200),
     ("POST", "/v1/operator/holders/batch"): rights(
@@ -77,6 +93,17 @@ ROUTES: dict[tuple[str, str], dict[str, int]] = {
     ("POST", "/v1/operator/holders/{holder_id}/consents/withdrawal"): rights(
         operator=200, foreign_operator=404
     ),
+    ("GET", "/v1/operator/programmes"): rights(operator=200, foreign_operator=200),
+    ("POST", "/v1/operator/programmes"): rights(operator=200, foreign_operator=403),
+    ("GET", "/v1/operator/programmes/{programme_id}"): rights(operator=200, foreign_operator=404),
+    ("PUT", "/v1/operator/programmes/{programme_id}"): rights(operator=412, foreign_operator=404),
+    ("POST", "/v1/operator/programmes/{programme_id}/approval"): rights(operator=412, foreign_operator=404),
+    ("GET", "/v1/operator/campaigns"): rights(operator=200, foreign_operator=200),
+    ("POST", "/v1/operator/campaigns"): rights(operator=200, foreign_operator=403),
+    ("GET", "/v1/operator/campaigns/{campaign_id}"): rights(operator=200, foreign_operator=404),
+    ("PUT", "/v1/operator/campaigns/{campaign_id}"): rights(operator=412, foreign_operator=404),
+    ("POST", "/v1/operator/campaigns/{campaign_id}/approval"): rights(operator=412, foreign_operator=404),
+    ("POST", "/v1/operator/campaigns/{campaign_id}/end"): rights(operator=412, foreign_operator=404),
     ("GET", "/v1/operator/methodologies"): rights(operator=200, foreign_operator=200),
     ("POST", "/v1/operator/methodologies"): rights(operator=409, foreign_operator=403),
     ("POST", "/v1/operator/methodologies/check"): rights(operator=200, foreign_operator=200),
@@ -196,6 +223,34 @@ ROUTES: dict[tuple[str, str], dict[str, int]] = {
     ("POST", "/v1/operator/offers/{offer_id}/suspension"): rights(operator=412, foreign_operator=404),
     ("POST", "/v1/operator/offers/{offer_id}/resumption"): rights(operator=412, foreign_operator=404),
     ("POST", "/v1/operator/redemptions/{redemption_id}/refund"): rights(operator=404, foreign_operator=404),
+    ("GET", "/v1/merchant/settlements"): rights(merchant=200),
+    ("GET", "/v1/merchant/settlements/{settlement_id}"): rights(merchant=404),
+    ("GET", "/v1/merchant/settlements/{settlement_id}/lines"): rights(merchant=404),
+    ("GET", "/v1/merchant/settlements/{settlement_id}/statement.csv"): rights(merchant=404),
+    ("GET", "/v1/merchant/settlements/{settlement_id}/statement.pdf"): rights(merchant=404),
+    ("POST", "/v1/merchant/settlements/{settlement_id}/agreement"): rights(merchant=404),
+    ("POST", "/v1/merchant/settlements/{settlement_id}/dispute"): rights(merchant=404),
+    ("GET", "/v1/operator/settlements"): rights(operator=200, foreign_operator=200),
+    ("GET", "/v1/operator/settlements/preview"): rights(operator=404, foreign_operator=404),
+    ("POST", "/v1/operator/settlements"): rights(operator=404, foreign_operator=404),
+    ("GET", "/v1/operator/settlements/{settlement_id}"): rights(operator=404, foreign_operator=404),
+    ("GET", "/v1/operator/settlements/{settlement_id}/lines"): rights(operator=404, foreign_operator=404),
+    ("GET", "/v1/operator/settlements/{settlement_id}/statement.csv"): rights(
+        operator=404, foreign_operator=404
+    ),
+    ("GET", "/v1/operator/settlements/{settlement_id}/statement.pdf"): rights(
+        operator=404, foreign_operator=404
+    ),
+    ("POST", "/v1/operator/settlements/{settlement_id}/resolution"): rights(
+        operator=404, foreign_operator=404
+    ),
+    ("POST", "/v1/operator/settlements/{settlement_id}/payment"): rights(operator=404, foreign_operator=404),
+    ("POST", "/v1/operator/settlements/{settlement_id}/payment/approval"): rights(
+        operator=404, foreign_operator=404
+    ),
+    ("POST", "/v1/operator/settlements/{settlement_id}/payment/rejection"): rights(
+        operator=404, foreign_operator=404
+    ),
     ("GET", "/v1/me/account"): rights(resident=200, other_resident=200),
     ("GET", "/v1/me/entries"): rights(resident=200, other_resident=200),
     ("GET", "/v1/consent-texts"): ANYBODY,
@@ -227,6 +282,27 @@ ROUTES: dict[tuple[str, str], dict[str, int]] = {
     ("POST", "/v1/me/corrections"): rights(),
     ("GET", "/v1/operator/corrections"): rights(operator=200, foreign_operator=200),
     ("POST", "/v1/operator/corrections/{correction_id}/decision"): rights(operator=404, foreign_operator=404),
+    ("GET", "/v1/me/activities"): rights(resident=200, other_resident=200),
+    ("POST", "/v1/me/activities/{activity_id}/collection"): rights(),
+    ("GET", "/v1/me/badges"): rights(resident=200, other_resident=200),
+    ("GET", "/v1/me/collectable"): rights(resident=200, other_resident=200),
+    ("GET", "/v1/me/footprints"): rights(resident=200, other_resident=200),
+    ("POST", "/v1/me/footprints"): rights(),
+    ("GET", "/v1/me/footprints/items"): rights(resident=200, other_resident=200),
+    ("GET", "/v1/me/offsets"): rights(resident=200, other_resident=200),
+    ("POST", "/v1/me/offsets"): rights(),
+    ("GET", "/v1/me/rank"): rights(resident=200, other_resident=200),
+    ("PUT", "/v1/me/rank"): rights(),
+    ("GET", "/v1/me/summary"): rights(resident=200, other_resident=200),
+    ("GET", "/v1/me/teams"): rights(resident=200, other_resident=200),
+    ("POST", "/v1/me/teams"): rights(),
+    ("POST", "/v1/me/teams/join"): rights(),
+    ("GET", "/v1/me/teams/{team_id}"): rights(resident=404, other_resident=404),
+    ("GET", "/v1/me/teams/{team_id}/rank"): rights(resident=404, other_resident=404),
+    ("POST", "/v1/me/teams/{team_id}/code"): rights(),
+    ("POST", "/v1/me/teams/{team_id}/leave"): rights(),
+    ("POST", "/v1/me/teams/{team_id}/members/{member_id}/removal"): rights(),
+    ("GET", "/v1/certificates/{certificate_id}"): dict.fromkeys(AUDIENCES, 404),
 }
 
 
@@ -321,7 +397,16 @@ PACK_RETIREMENT = {
     "reason": "x",
 }
 ETAG = {"If-Match": "99"}
-IDS = {"offer": "ofr_", "redemption": "red_", "shop": "shp_", "till": "til_"}
+IDS = {"offer": "ofr_", "redemption": "red_", "shop": "shp_", "till": "til_", "settlement": "stl_"}
+SETTLED = {"merchant_id": "org_" + "1" * 32, "region": "440300", "ends_at": "2026-11-01T00:00:00Z"}
+GRANT = {
+    "organisation_id": "org_" + "1" * 32,
+    "kind": "evaluations",
+    "amount": 1,
+    "starts_at": "2026-01-01T00:00:00Z",
+    "ends_at": "2030-01-01T00:00:00Z",
+    "reason": "x",
+}
 HOOK = {"url": "http://127.0.0.1:9/", "event_types": ["activity.credited"]}
 SPAN = {"since": "2020-01-01T00:00:00Z", "until": "2020-01-02T00:00:00Z"}
 
@@ -338,6 +423,16 @@ async def told(stage: Stage, webhook: str) -> str:
     await stage.source.post(f"/v1/webhooks/{webhook}/test")
     items = (await stage.source.get(f"/v1/webhooks/{webhook}/deliveries")).json()["items"]
     return str(items[0]["event_id"])
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def claimed(stage: Stage) -> str:
+    """A claim that is released already, so that releasing it again changes nothing."""
+    answer = await stage.source.post("/v1/claims/batch", json=[CLAIM_EXAMPLE])
+    found = str(answer.json()["items"][0]["id"])
+    answer = await stage.source.post(f"/v1/claims/{found}/release", json={"reason": "x"})
+    assert answer.status_code == 200, answer.text
+    return found
 
 
 TERMS = {"version": "1", "holder_percent": 50, "text_zh": "x", "text_en": "x"}
@@ -357,6 +452,21 @@ async def excluded(stage: Stage) -> str:
     return str(answer.json()["id"])
 
 
+PROGRAMME = {
+    "region": "440300",
+    "name": {"zh": "x", "en": "x"},
+    "from": "2030-01-01",
+    "points_per_g": 1,
+    "expiry_months": 12,
+}
+CAMPAIGN = {
+    "region": "440300",
+    "name": {"zh": "x", "en": "x"},
+    "from": "2030-01-01T00:00:00+08:00",
+    "until": "2030-02-01T00:00:00+08:00",
+    "points": 1,
+    "budget": 1,
+}
 OFFER = {
     "region": "440300",
     "kind": "cash_off",
@@ -365,6 +475,17 @@ OFFER = {
     "valid_from": "2026-01-01T00:00:00Z",
     "valid_until": "2030-01-01T00:00:00Z",
 }
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def texts(stage: Stage) -> dict[str, str]:
+    """A drafted programme and a drafted campaign, by the names of their places in a path."""
+    found = {}
+    for noun, text in (("programme", PROGRAMME), ("campaign", CAMPAIGN)):
+        answer = await stage.operator.post(f"/v1/operator/{noun}s", json=text)
+        assert answer.status_code == 200, answer.text
+        found[f"{{{noun}_id}}"] = str(answer.json()["id"])
+    return found
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -422,12 +543,22 @@ async def call(who: Caller, method: str, path: str, revision_id: str = "") -> ht
         else {},
         "/cancellation": {"json": {"reason": "x"}},
         "/rejection": step,
+        "/settlements/preview": {"params": SETTLED},
+        "/operator/settlements": {"json": SETTLED} if method == "POST" else {},
+        "/agreement": {"json": {}, "headers": ETAG},
+        "/dispute": step,
+        "/resolution": step,
         "/suspension": step,
         "/pause": step,
         "/resumption": step,
         "/stock": {"json": {"add": 1}},
         "/codes": {"content": "A-1\n", "headers": {"Content-Type": "text/csv"}},
         "/refund": {"json": {"reason": "x"}},
+        "/claims/batch": {"json": []},
+        "/claims/query": {"json": [ACT_EXAMPLE]},
+        "/release": {"json": {"reason": "x"}},
+        "/evaluate": {"json": {"elements": [ELEMENT_EXAMPLE]}},
+        "/quota-grants": {"json": GRANT} if method == "POST" else {},
         "/tills": {"json": {"name": "x"}} if method == "POST" else {},
         "/shops": {"json": {"name": "x"}} if method == "POST" else {},
         "/merchant/offers": {"json": OFFER} if method == "POST" else {},
@@ -455,11 +586,20 @@ async def call(who: Caller, method: str, path: str, revision_id: str = "") -> ht
             "data": {"grant_type": "client_credentials", "client_id": "x", "client_secret": "y"}
         },
     }
+    text = PROGRAMME if "/programmes" in path else CAMPAIGN if "/campaigns" in path else None
+    if text is not None and "/end" in path:
+        bodies["/end"] = {"json": {"reason": "x", "until": text["from"]}, "headers": ETAG}
     kwargs = next((body for end, body in bodies.items() if path.endswith(end)), {})
     if "/recalculations/" in path and path.endswith("/approval"):
         kwargs = bodies["/activation"]
-    if method == "PUT":
+    if "/settlements/" in path and path.endswith("/payment"):
+        kwargs = {"json": {"bank_reference": "x", "paid_on": "2026-11-01"}, "headers": ETAG}
+    if text is not None and method in ("PUT", "POST") and not kwargs:
+        kwargs = {"json": text, "headers": ETAG}
+    elif method == "PUT":
         kwargs = {"json": HOOK if "/webhooks/" in path else {"methodology": {}}, "headers": ETAG}
+    if path.endswith("/disclosure"):
+        kwargs = {"json": {"discloses_wins": False}}
     if not who.token:
         return await who.http.request(method, path, **kwargs)
     return await who.request(method, path, **kwargs)
@@ -478,6 +618,8 @@ async def test_every_token_at_every_route(
     webhook: str,
     told: str,
     offered: str,
+    texts: dict[str, str],
+    claimed: str,
     owner: asyncpg.Connection,
     method: str,
     path: str,
@@ -494,10 +636,16 @@ async def test_every_token_at_every_route(
     nowhere = nowhere.replace("{adoption_id}", "mad_" + "1" * 32).replace("{name}", "none")
     own = own.replace("{webhook_id}", webhook).replace("{event_id}", told)
     nowhere = nowhere.replace("{webhook_id}", "whk_" + "1" * 32).replace("{event_id}", "evt_" + "1" * 32)
-    own = own.replace("{offer_id}", offered)
+    own = own.replace("{offer_id}", offered).replace("{claim_id}", claimed)
+    nowhere = nowhere.replace("{claim_id}", "clm_" + "1" * 32)
     for kind, head in IDS.items():
         place = "{" + kind + "_id}"
         own, nowhere = (text.replace(place, head + "1" * 32) for text in (own, nowhere))
+    if path == "/v1/me/rank":
+        async with stage.city.service.database.driver_transaction() as driver:
+            await rebuild(driver, Ranks(stage.city.service.redis), utc_now())
+    for place, known in texts.items():
+        own, nowhere = own.replace(place, known), nowhere.replace(place, "ppt_" + "1" * 32)
     before = await kept(owner)
     for audience, status in ROUTES[method, path].items():
         answer = await call(cast[audience], method, own, drafted)

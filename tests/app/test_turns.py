@@ -1,9 +1,12 @@
-"""Requests that begin one by one while groups are committed."""
+"""Requests that begin a few at a time while groups are committed."""
 
 import asyncio
+from collections import Counter
 from typing import Any
 
-from app.turns import Turns
+from app.turns import AT_ONCE, Turns
+
+CROWD = 3 * AT_ONCE
 
 
 class Door:
@@ -28,7 +31,7 @@ async def crowd(*, pressed: bool, cancelled: tuple[int, ...] = ()) -> list[tuple
     counting = asyncio.create_task(door.count_turns())
     requests = [
         asyncio.create_task(turns({"type": "http", "number": n}, None, None))  # type: ignore[arg-type]
-        for n in range(20)
+        for n in range(CROWD)
     ]
     await asyncio.sleep(0)
     await asyncio.sleep(0)
@@ -40,10 +43,10 @@ async def crowd(*, pressed: bool, cancelled: tuple[int, ...] = ()) -> list[tuple
     return door.began
 
 
-async def test_under_pressure_a_turn_begins_one_request_in_order_of_arrival() -> None:
+async def test_under_pressure_few_begin_in_a_turn_in_order_of_arrival() -> None:
     began = await crowd(pressed=True)
-    assert [number for number, _ in began] == list(range(20))
-    assert len({turn for _, turn in began}) == len(began)
+    assert [number for number, _ in began] == list(range(CROWD))
+    assert set(Counter(turn for _, turn in began).values()) == {AT_ONCE}
 
 
 async def test_without_pressure_all_begin_at_once() -> None:
@@ -51,5 +54,6 @@ async def test_without_pressure_all_begin_at_once() -> None:
 
 
 async def test_those_who_leave_keep_nobody_waiting() -> None:
-    began = await crowd(pressed=True, cancelled=(5, 6, 7, 19))
-    assert [number for number, _ in began] == [n for n in range(20) if n not in (5, 6, 7, 19)]
+    left = (AT_ONCE + 1, AT_ONCE + 2, 2 * AT_ONCE + 3, CROWD - 1)
+    began = await crowd(pressed=True, cancelled=left)
+    assert [number for number, _ in began] == [n for n in range(CROWD) if n not in left]

@@ -19,6 +19,7 @@ from crediting.desk import Desk
 from helpers import City
 from hypothesis import given
 from hypothesis import strategies as st
+from lots.purse import Purse
 
 from accounts import repository as ledger
 from accounts.ids import public_id
@@ -157,6 +158,22 @@ async def test_the_act_that_crosses_the_threshold_is_split_to_the_mg(
     ]
     assert await rider.balance(owner) == (170_000, 170)
     assert await rider.platform_mg(owner) == THRESHOLD_MG
+    assert await rider.desk.breaches() == []
+
+
+async def test_what_is_owed_is_repaid_of_the_persons_part(
+    rider: Rider, intake: Intake, source: UUID, owner: asyncpg.Connection
+) -> None:
+    """The crossing act alone: grams of both, points that repay and points that are left."""
+    walk = await rider.ride(source, scene="trip.walk")
+    assert await Purse(rider.desk.service, intake, source, utc_now()).spend(rider.holder, 50)
+    await rider.reverse(source, walk)
+    assert await rider.balance(owner) == (0, 0)
+    found = [split(await rider.ride(source)) for _ in range(3)]
+    assert found[-1] == ("credited", "aggregated", 65_000, 40_000, 65)
+    assert await rider.balance(owner) == (65_000, 15)
+    owed = await owner.fetchval("SELECT owed_points FROM balances WHERE holder_id = $1", rider.holder)
+    assert (owed, await rider.platform_mg(owner)) == (0, THRESHOLD_MG)
     assert await rider.desk.breaches() == []
 
 
@@ -407,6 +424,7 @@ def test_the_parts_add_up_and_follow_a_ledger_that_is_kept_act_by_act(
             programme=PER_GRAM,
             rule=SimpleNamespace(collected=False),
             scene=item["scene"],
+            evidence="platform",
             inputs={},
         )
         candidate = Candidate(prepared, (holder, b"k"), UUID(int=100 + number))  # type: ignore[arg-type]

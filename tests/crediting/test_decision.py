@@ -53,6 +53,7 @@ def candidates_of(batch: list[dict[str, Any]]) -> list[Candidate]:
             programme=PROGRAMME,
             rule=SimpleNamespace(collected=item["collected"]),
             scene="trip.metro",
+            evidence="platform",
             inputs={"distance_m": 1},
         )
         candidate = Candidate(prepared, (item["holder"], b"k"), UUID(int=1000 + number))  # type: ignore[arg-type]

@@ -23,20 +23,24 @@ from app.api.operator import ResidentToken
 from app.api.payments import PaymentBegun, PaymentInput
 from app.api.platforms import ReversalRequest
 from app.auth import resident_schemas as residents
+from app.claiming import schemas as claims
 from app.crediting import schemas as activities
 from app.crediting.aggregation import AggregationList
 from app.crediting.queries import ActivityView
 from app.embedded.stack import Stack
 from app.migrate import migrate
 from app.problems import Problem
+from app.quotas.schemas import QuotaGrantInput
 from app.recalculation.schemas import RecalculationApproval, RecalculationInput
 from app.settings import Settings
+from app.tokens.schemas import EvaluationInput
 from app.verification import verify
 from app.versions import schemas as versions
 from app.webhooks import schemas as webhooks
 from app.wiring import Services
 from dedup.person_key import normalise
 from points import redemption_schemas as redemption
+from points import settlement_schemas as settlement
 from points.offer_schemas import OfferInput
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -68,6 +72,11 @@ MODELS = {
         versions.PackRetirementInput,
         versions.SceneDaysInput,
         versions.Timeline,
+        settlement.SettlementInput,
+        settlement.SettlementView,
+        settlement.DisputeInput,
+        settlement.ResolutionInput,
+        settlement.PaymentProposal,
         AuditList,
         AggregationList,
         FactorRowList,
@@ -89,6 +98,12 @@ MODELS = {
         webhooks.WebhookChange,
         webhooks.ReplayInput,
         webhooks.WebhookWithSecret,
+        claims.ClaimInput,
+        claims.ClaimBatchOutcome,
+        claims.ClaimReleaseInput,
+        claims.DisclosureInput,
+        EvaluationInput,
+        QuotaGrantInput,
         PaymentInput,
         PaymentBegun,
         redemption.OrderInput,

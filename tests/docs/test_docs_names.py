@@ -10,9 +10,14 @@ import typer
 from prometheus_client import Counter, Gauge, Histogram
 
 from app import metrics
-from app.api import operator, platforms
+from app.api import claims, operator, platforms
 from app.application import create_app
 from app.auth.scopes import ALLOWED, DESCRIPTIONS
+from app.claiming import decision as decision_of_claims
+from app.claiming import prepare as claiming
+from app.claiming.errors import ClaimUnprocessable
+from app.claiming.service import CONFLICT as CLAIM_CONFLICT
+from app.claiming.service import REJECTED
 from app.cli import app as command_line
 from app.crediting import decision, prepare
 from app.crediting.errors import Unprocessable
@@ -40,7 +45,11 @@ PAGES = {
         "docs/webhooks.md",
         "docs/payments.md",
         "docs/redemption.md",
+        "docs/settlement.md",
         "docs/my-data.md",
+        "docs/account.md",
+        "docs/claims.md",
+        "docs/dedup.md",
     )
 }
 ENGLISH, CHINESE = PAGES["README.md"], PAGES["README.zh-CN.md"]
@@ -75,7 +84,8 @@ def commands() -> dict[str, set[str]]:
     """Command → its options."""
     found = {}
     group = typer.main.get_command(command_line)
-    for name, command in group.commands.items():
+    for name in group.list_commands(None):
+        command = group.get_command(None, name)
         inner = getattr(command, "commands", None)
         for path, leaf in (
             [(f"{name} {sub}", leaf) for sub, leaf in inner.items()] if inner else [(name, command)]
@@ -121,7 +131,7 @@ def test_commands_of_the_readme_exist(page):
         for used in re.findall(r"`make ([a-z-]+)", text):
             assert used in targets()
         for used in re.findall(
-            r"`tanpuhui ((?:(?:clients|methodologies|recalculations|audit) )?[a-z-]+)", text
+            r"`tanpuhui ((?:(?:clients|methodologies|recalculations|audit|ranks|person-keys) )?[a-z-]+)", text
         ):
             assert used in known
 
@@ -147,6 +157,9 @@ def test_what_the_status_denies_is_not_there():
         "consent-texts",
         "mandate-terms",
         "bindings",
+        "certificates",
+        "claims",
+        "tokens",
     }
     assert not [m for m in load_catalogue(demonstration=True).methodologies if m.issuable]
 
@@ -191,7 +204,9 @@ def test_reasons():
     engine = (ROOT / "methodologies" / "codegen.py").read_text(encoding="utf-8")
     open_ = {NO_CONSENT.reason, CONFLICT.reason, Unprocessable.code.rpartition(".")[2], "invalid", *MENDABLE}
     found = set(re.findall(r'refusal = "(\w+)"', text[prepare]))
-    parts = set(re.findall(r'"([a-z_]+)"', inspect.getsource(prepare._missing).partition('"""')[2])) - {"act"}
+    parts = set(re.findall(r'"([a-z_]+)"', inspect.getsource(prepare.missing_of).partition('"""')[2])) - {
+        "act"
+    }
     found |= {f"missing_{part}" for part in parts}
     for refusing in (prepare._refusal, prepare._implausible):
         found |= set(re.findall(r'return "(\w+)"', inspect.getsource(refusing)))
@@ -213,6 +228,19 @@ def test_reasons():
     assert told.keys() == found | open_
     assert {name for name, (_, final) in told.items() if final == "no"} == open_
     assert {names(cells[0])[0] for cells in tables if len(cells) == 2} == {each.value for each in Outcome}
+
+
+def test_reasons_of_claims():
+    text = inspect.getsource(claiming)
+    found = set(re.findall(r'return "(\w+)"', inspect.getsource(claiming._refusal)))
+    found |= set(re.findall(r'refusal = "(\w+)"', text)) | {CLAIM_CONFLICT.reason, "invalid", "claimed_…"}
+    parts = re.findall(r'"([a-z_]+)"', inspect.getsource(prepare.missing_of).partition('"""')[2])
+    found |= {f"missing_{part}" for part in parts if part != "act"}
+    found |= {each.code.rpartition(".")[2] for each in (ClaimUnprocessable, *claims._AWAY)}
+    tables = rows(section(API, "Claim acts for accounts of one's own"))
+    assert {name for cells in tables if len(cells) == 3 for name in names(cells[0])} == found
+    told = {names(cells[0])[0] for cells in tables if len(cells) == 2}
+    assert told == {decision_of_claims.CLAIMED, decision_of_claims.DUPLICATE, REJECTED}
 
 
 def test_onboarding_errors():

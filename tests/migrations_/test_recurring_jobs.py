@@ -182,9 +182,13 @@ async def test_the_services_own_jobs(service: Services, owner: asyncpg.Connectio
         "rotate_keys",
         "compare_shadows",
         "recalculate",
+        "expire_points",
         "return_redemptions",
+        "issue_settlements",
         "drop_deliveries",
         *("build_exports", "forget_exports", "erase_holders", "count_mandates", "forget_access"),
+        "rebuild_ranks",
+        "update_ranks",
     }
     now = datetime.datetime.now(datetime.UTC)
     for days in (0, 6.9, 7.1, 8.1, 30):
@@ -215,6 +219,7 @@ async def test_the_services_own_jobs(service: Services, owner: asyncpg.Connectio
         "forget_answers",
         "rotate_keys",
         "compare_shadows",
+        "expire_points",
         "return_redemptions",
         "build_exports",
         "forget_exports",

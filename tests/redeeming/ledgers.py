@@ -2,22 +2,20 @@
 
 import datetime
 import itertools
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from redeeming.acts import act_of
+
 from accounts import repository as ledger
 from accounts.ids import uuid7
-from accounts.models import AccountKind, AssetKind, EntryKind
+from accounts.models import AssetKind
 from accounts.onboarding import Newcomer, compute_person_keys, hash_identities, onboard
-from accounts.postings import Posting, post
 from app.auth.models import Organisation
 from app.database import driver_of
 from app.wiring import Services, utc_now
-from dedup.writes import Writes
 from points.redemption_models import Offer, OfferCode, OfferStock
-from points.repository import add_to_lots
 
 PROGRAMME = "100000"
 _phones = (f"134{number:08d}" for number in itertools.count(1))
@@ -65,15 +63,10 @@ class Accounts:
         now: datetime.datetime,
         programme: str = PROGRAMME,
     ) -> None:
-        """Points as a campaign gives them."""
+        """Points of an act."""
         asset, _ = await self.assets(programme)
         async with self.database.driver_transaction() as driver:
-            await ledger.lock_holders(driver, [holder])
-            writes = Writes()
-            accounts = (AccountKind.PROGRAMME, AccountKind.HOLDER_POINTS)
-            post(writes, [Posting(holder, uuid.uuid4(), asset, EntryKind.BONUS, *accounts, points)], now)
-            add_to_lots(writes, [holder], [asset], [expires_on], [points], now)
-            await writes.execute(driver)
+            await act_of(driver, holder, asset, points, expires_on, now)
 
     async def offers(self, sold: Sequence[Sold], now: datetime.datetime) -> tuple[UUID, list[UUID]]:
         """A merchant with live offers that say what `sold` says."""

@@ -11,23 +11,22 @@ from uuid import UUID
 
 import httpx
 from helpers import Caller, City
+from redeeming.acts import act_of
 
 from accounts import repository as ledger
 from accounts.errors import DomainError
 from accounts.ids import parse_public_id
-from accounts.models import AccountKind, AssetKind, EntryKind
+from accounts.models import AssetKind
 from accounts.onboarding import Newcomer, compute_person_keys, hash_identities, onboard
-from accounts.postings import Posting, post
 from app.auth.principal import Principal
 from app.auth.scopes import ME_READ, ME_WRITE
 from app.database import driver_of
 from app.verification import verify
 from app.wiring import Services, utc_now
-from dedup.writes import Writes
+from dedup.periods import LOCAL
 from points import redemptions
 from points.redemption_states import Command
 from points.redemptions import Policy
-from points.repository import add_to_lots
 
 PROGRAMME = "100000"
 _phones = (f"135{number:08d}" for number in itertools.count(1))
@@ -70,17 +69,18 @@ class Market:
             return (await ledger.know_assets(driver, [key]))[key]
 
     async def earn(self, holder: UUID, amount: int, days: int = 300, programme: str = PROGRAMME) -> None:
-        """Points as a campaign gives them, into the lot that expires in so many days."""
+        """Points of an act, into the lot that expires in so many days."""
         now = utc_now()
         asset = await self.asset(programme)
         async with self.service.database.driver_transaction() as driver:
-            await ledger.lock_holders(driver, [holder])
-            writes = Writes()
-            accounts = (AccountKind.PROGRAMME, AccountKind.HOLDER_POINTS)
-            post(writes, [Posting(holder, uuid.uuid4(), asset, EntryKind.BONUS, *accounts, amount)], now)
-            expires = now.date() + datetime.timedelta(days=days)
-            add_to_lots(writes, [holder], [asset], [expires], [amount], now)
-            await writes.execute(driver)
+            await act_of(
+                driver,
+                holder,
+                asset,
+                amount,
+                now.astimezone(LOCAL).date() + datetime.timedelta(days=days),
+                now,
+            )
 
     async def resident(self, points: int = 1000, **lots: Any) -> Resident:
         (holder,) = await self.holders(1, lots=lots.get("lots", {300: points} if points else {}))
@@ -227,5 +227,5 @@ class Clockwork:
             lots = await driver.fetch(
                 "SELECT expires_on, remaining FROM lots WHERE holder_id = $1 ORDER BY expires_on", holder
             )
-        today = utc_now().date()
+        today = utc_now().astimezone(LOCAL).date()
         return row[0], row[1], {(lot[0] - today).days: lot[1] for lot in lots}

@@ -50,7 +50,7 @@ async def test_from_offer_to_fulfilled(market: Market, merchant: Caller, operato
     assert await resident.points() == 250
     kinds = [entry["kind"] for entry in (await resident.get("/v1/me/entries")).json()["items"]]
     # What moves between the system's accounts is no entry of the resident's; a hold tells of its spending already.
-    assert kinds == ["refund", "hold", "bonus"]
+    assert kinds == ["refund", "hold", "credit"]
     assert await market.breaches() == []
 
 

@@ -2,7 +2,6 @@
 
 import datetime
 import uuid
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -10,14 +9,12 @@ import asyncpg
 import pytest
 import pytest_asyncio
 from crediting.desk import Desk
-from sqlalchemy.engine import make_url
+from verification.breakages import breaches
 
 from accounts import bindings, consents, mandates
 from accounts.ids import public_id
 from accounts.verification import QUERIES
-from app.embedded.stack import Stack
 from app.my_data import erasure, exports
-from app.verification import verify
 from app.wiring import Services, utc_now
 
 DAY = datetime.timedelta(days=1)
@@ -105,25 +102,6 @@ CASES = {
         "UPDATE exports SET state = 'ready' WHERE holder_id = $1",
     ),
 }
-
-
-@pytest_asyncio.fixture
-async def root(stack: Stack, database_urls: tuple[str, str]) -> AsyncIterator[asyncpg.Connection]:
-    """Whoever may do anything, in a transaction that is rolled back."""
-    assert stack.postgres is not None
-    name = make_url(database_urls[0]).database
-    assert name is not None
-    connection = await asyncpg.connect(stack.postgres.url("postgres", name))
-    transaction = connection.transaction()
-    await transaction.start()
-    yield connection
-    await transaction.rollback()
-    await connection.close()
-
-
-async def breaches(root: asyncpg.Connection) -> dict[str, str]:
-    await root.execute("SET LOCAL ROLE tanpuhui_service")
-    return {f.rule: f.breach async for f in verify(root) if f.breach is not None}
 
 
 async def test_sound_books_have_no_breach(root: asyncpg.Connection, books: Books) -> None:

@@ -2,18 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 import asyncpg
 import pytest
 import pytest_asyncio
 from redeeming.ledgers import Accounts, Sold
-from sqlalchemy.engine import make_url
+from verification.breakages import breaches
 
 from accounts.ids import public_id
-from app.embedded.stack import Stack
-from app.verification import verify
 from app.wiring import Services, utc_now
 from points import redemption_verification, redemptions
 from points.redemption_states import Act, Order, Redemption, Step
@@ -192,25 +189,6 @@ CASES = [
         "",
     ),
 ]
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def root(stack: Stack, database_urls: tuple[str, str]) -> Any:
-    """A superuser's connection in a transaction that is rolled back."""
-    assert stack.postgres is not None
-    name = make_url(database_urls[0]).database
-    assert name is not None
-    connection = await asyncpg.connect(stack.postgres.url("postgres", name))
-    transaction = connection.transaction()
-    await transaction.start()
-    yield connection
-    await transaction.rollback()
-    await connection.close()
-
-
-async def breaches(root: asyncpg.Connection) -> dict[str, str]:
-    await root.execute("SET LOCAL ROLE tanpuhui_service")
-    return {f.rule: f.breach async for f in verify(root) if f.breach is not None}
 
 
 async def test_sound_books_have_no_breach(root: asyncpg.Connection, books: Books) -> None:

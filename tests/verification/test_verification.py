@@ -16,7 +16,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 from crediting.desk import Desk, bag, charge, clothes, metro
-from sqlalchemy.engine import make_url
+from verification.breakages import breaches
 
 from accounts.ids import public_id
 from app.crediting.service import Result
@@ -407,7 +407,7 @@ CASES = [
             ),
         ),
         of("charge"),
-        frozenset({"assets_of_activities"}),
+        frozenset({"assets_of_activities", "lots_of_assets"}),
     ),
     Case(
         "an asset that does not exist",
@@ -415,6 +415,7 @@ CASES = [
         act("bag"),
         ("UPDATE entries SET asset_id = 999999 WHERE cause_id = $1",),
         of("bag"),
+        frozenset({"lots_of_assets"}),
     ),
     Case(
         "a lot that does not add up",
@@ -610,27 +611,6 @@ CASES = [
         ("GRANT tanpuhui_owner TO tanpuhui_service",),
     ),
 ]
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def root(stack: Stack, database_urls: tuple[str, str]) -> Any:
-    """A superuser's connection in a transaction that is rolled back: what it breaks is whole again afterwards."""
-    assert stack.postgres is not None
-    name = make_url(database_urls[0]).database
-    assert name is not None
-    connection = await asyncpg.connect(stack.postgres.url("postgres", name))
-    transaction = connection.transaction()
-    await transaction.start()
-    yield connection
-    await transaction.rollback()
-    await connection.close()
-
-
-async def breaches(root: asyncpg.Connection) -> dict[str, str]:
-    """Rule → what it names, as the service's role finds it."""
-    await root.execute("SET LOCAL ROLE tanpuhui_service")
-    found = {finding.rule: finding.breach async for finding in verify(root)}
-    return {rule: breach for rule, breach in found.items() if breach is not None}
 
 
 async def test_a_sound_database_has_no_breach(root: asyncpg.Connection, books: Books) -> None:

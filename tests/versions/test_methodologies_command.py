@@ -19,7 +19,7 @@ from app.embedded.stack import Stack
 from app.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
-TOMORROW = datetime.datetime.now(LOCAL).date() + datetime.timedelta(days=1)
+IN_TWO_DAYS = datetime.datetime.now(LOCAL).date() + datetime.timedelta(days=2)
 
 
 class Desk:
@@ -62,7 +62,7 @@ async def desk(
 
 
 async def test_a_version_from_draft_to_retirement(desk: Desk, tmp_path: Path) -> None:
-    text = text_of("440400", TOMORROW, version=uuid.uuid4().hex[:8])
+    text = text_of("440400", IN_TWO_DAYS, version=uuid.uuid4().hex[:8])
     file = tmp_path / "text.json"
     file.write_text(json.dumps(text | {"formula": "distance_m"}))
     code, out, _ = await desk.run(desk.author, "check", str(file))
@@ -81,15 +81,15 @@ async def test_a_version_from_draft_to_retirement(desk: Desk, tmp_path: Path) ->
     approved = await desk.json(desk.second, "approve", draft["id"], "--reason", "r")
     assert approved["approved_by"] == desk.second.client_id
     active = await desk.json(
-        desk.second, "activate", draft["id"], "--at", midnight(TOMORROW), "--reason", "r"
+        desk.second, "activate", draft["id"], "--at", midnight(IN_TWO_DAYS), "--reason", "r"
     )
     assert active["activates_at"] is not None
     found = await desk.json(desk.author, "timeline", "--region", "440400", "--scene", "trip.metro")
     assert [period["revision_id"] for period in found["periods"]] == [draft["id"]]
     _, out, _ = await desk.run(desk.author, "timeline", "--region", "440400", "--scene", "trip.metro")
-    assert str(TOMORROW) in out
+    assert str(IN_TWO_DAYS) in out
     retired = await desk.json(
-        desk.second, "retire", draft["id"], "--last-day", str(TOMORROW), "--reason", "over"
+        desk.second, "retire", draft["id"], "--last-day", str(IN_TWO_DAYS), "--reason", "over"
     )
     assert retired["state"] == "retired"
     listed = await desk.json(desk.author, "list", "--region", "440400", "--state", "retired")
@@ -110,7 +110,7 @@ async def test_from_a_packs_version_and_wrong_use(desk: Desk) -> None:
 async def test_an_exclusion_from_proposal_to_withdrawal_and_the_trail_of_it(
     desk: Desk, tmp_path: Path
 ) -> None:
-    first = str(TOMORROW + datetime.timedelta(days=1))
+    first = str(IN_TWO_DAYS + datetime.timedelta(days=1))
     arguments = (
         "--region",
         "440400",
@@ -162,7 +162,7 @@ async def test_a_packs_version_is_retired_by_its_name(desk: Desk) -> None:
 
 
 async def test_an_adoption_from_proposal_to_its_end(desk: Desk) -> None:
-    first = str(TOMORROW + datetime.timedelta(days=1))
+    first = str(IN_TWO_DAYS + datetime.timedelta(days=1))
     place = ("--region", "440400", "--scene", "trip.e_bike")
     code, out, _ = await desk.run(desk.author, "adoptions", "--scene", "trip.carpool")
     assert (code, "No operator adopted" in out) == (0, True)

@@ -1,0 +1,1 @@
+"""How well reports of one act are told from reports of two: real trips, made-up noise, precision and recall."""

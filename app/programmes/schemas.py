@@ -1,0 +1,65 @@
+"""What operators send and are answered about programmes and campaigns."""
+
+import datetime as dt
+from typing import Annotated, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from accounts.fields import Moment
+from app.programmes.models import State
+from points.campaigns import Campaign
+from points.programmes import Programme
+
+Reason = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Text = TypeVar("Text", Programme, Campaign)
+
+
+class ApprovalInput(BaseModel):
+    """Why it is approved."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: Reason = Field(examples=["council decision 2026-118"])
+
+
+class EndInput(ApprovalInput):
+    """When a campaign ends, and why."""
+
+    until: Moment = Field(examples=["2027-01-15T00:00:00+08:00"])
+
+
+class _View(BaseModel, Generic[Text]):
+    id: str = Field(description="`ppt_…`")
+    state: State
+    etag: int = Field(description="For `If-Match`")
+    authors: list[str] = Field(description="Clients that wrote it; none of them may approve it")
+    created_at: dt.datetime
+    updated_at: dt.datetime
+    approved_at: dt.datetime | None
+    approved_by: str | None
+    text: Text
+
+
+class ProgrammeView(_View[Programme]):
+    """A version of a region's points programme."""
+
+
+class CampaignView(_View[Campaign]):
+    """A campaign."""
+
+    ends_at: dt.datetime = Field(description="`until`, or earlier where it was ended")
+    budget_left: int | None = Field(description="Points; null before the approval")
+
+
+class ProgrammeList(BaseModel):
+    """A page of versions, the newest first."""
+
+    items: list[ProgrammeView]
+    next_cursor: str | None
+
+
+class CampaignList(BaseModel):
+    """A page of campaigns, the newest first."""
+
+    items: list[CampaignView]
+    next_cursor: str | None
