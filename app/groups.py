@@ -1,6 +1,6 @@
 """Group commit: items that wait at the same time are committed together, and each caller gets its own outcome.
 
-One mechanism for reports and for redemptions. A few committers share all work; a group that PostgreSQL refuses is
+One mechanism for reports, redemptions and claims. A few committers share all work; a group that PostgreSQL refuses is
 halved until the item at fault stands alone.
 """
 

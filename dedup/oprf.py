@@ -25,10 +25,6 @@ ELEMENT_BYTES: Final = 32
 """Length of a serialised group element, Ne of RFC 9497 section 4.1, bytes."""
 SCALAR_BYTES: Final = 32
 """Length of a serialised scalar, Ns of RFC 9497 section 4.1, bytes."""
-PROOF_BYTES: Final = 2 * SCALAR_BYTES
-"""Length of a proof (challenge, then response), bytes."""
-OUTPUT_BYTES: Final = 64
-"""Length of an output, Nh of RFC 9497 section 4.1, bytes."""
 SEED_BYTES: Final = 32
 """Length of a seed for ``derive_key_pair``, bytes."""
 MAX_FIELD_BYTES: Final = 2**16 - 1

@@ -38,7 +38,6 @@ class SharedTable(model.Model):
 
 
 SharedTables: TypeAlias = Mapping[str, SharedTable]
-NO_TABLES: SharedTables = MappingProxyType({})
 
 
 def read_factor_tables(folder: Path = BUILT_IN) -> SharedTables:

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
+from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import TypeAdapter
@@ -108,19 +109,7 @@ async def list_offers(
     state: Annotated[OfferStateWord | None, Query()] = None,
 ) -> Response:
     """In whatever state."""
-    before = cursor_of("ofr", cursor)
-    async with services.database.reading() as session:
-        rows = await offer_repository.page_of_offers(
-            session,
-            merchant_id=principal.organisation_id,
-            state=None if state is None else OfferState(state),
-            before=before,
-            limit=limit + 1,
-        )
-    items = [viewed(row) for row in rows[:limit]]
-    return json_response(
-        {"items": items, "next_cursor": items[-1]["offer_id"] if len(rows) > limit else None}
-    )
+    return await page_of_offers(services, state, cursor, limit, merchant_id=principal.organisation_id)
 
 
 @router.get(
@@ -312,6 +301,32 @@ async def _write(
         return viewed(found)
 
     return await idempotency.write(request, principal, services, raw, work)
+
+
+async def page_of_offers(
+    services: Services,
+    state: str | None,
+    cursor: str | None,
+    limit: int,
+    *,
+    merchant_id: UUID | None = None,
+    region_prefix: str = "",
+) -> Response:
+    """A page of the offers of one merchant, or of a region."""
+    before = cursor_of("ofr", cursor)
+    async with services.database.reading() as session:
+        rows = await offer_repository.page_of_offers(
+            session,
+            state=None if state is None else OfferState(state),
+            before=before,
+            limit=limit + 1,
+            merchant_id=merchant_id,
+            region_prefix=region_prefix,
+        )
+    items = [viewed(row) for row in rows[:limit]]
+    return json_response(
+        {"items": items, "next_cursor": items[-1]["offer_id"] if len(rows) > limit else None}
+    )
 
 
 def viewed(row: offer_repository.OfferRow) -> dict[str, Any]:

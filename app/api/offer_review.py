@@ -12,8 +12,8 @@ from accounts.ids import public_id
 from accounts.models import AssetKind
 from app.api import idempotency
 from app.api.access import ServicesDep, caller
-from app.api.http import address_of, cursor_of, json_response, operation, parse
-from app.api.merchant import viewed
+from app.api.http import address_of, json_response, operation, parse
+from app.api.merchant import page_of_offers, viewed
 from app.api.merchant_redemptions import refund_in
 from app.api.redeeming import (
     OFFER_STEP,
@@ -35,7 +35,7 @@ from points import redemption_errors as errors
 from points.offer_schemas import OfferList, OfferStateWord, OfferStep, OfferView
 from points.redemption_models import Offer
 from points.redemption_schemas import MerchantRedemption, RefundInput
-from points.redemption_states import Act, OfferState, Step
+from points.redemption_states import Act, Step
 
 router = APIRouter(prefix="/v1/operator", tags=["operator merchants"])
 Reviewer = Annotated[Principal, Depends(caller(scopes.MERCHANTS_APPROVE))]
@@ -58,19 +58,7 @@ async def list_offers(
     state: Annotated[OfferStateWord | None, Query()] = None,
 ) -> Response:
     """`state=in_review` is what waits for a review."""
-    before = cursor_of("ofr", cursor)
-    async with services.database.reading() as session:
-        rows = await offer_repository.page_of_offers(
-            session,
-            region_prefix=prefix(principal.region),
-            state=None if state is None else OfferState(state),
-            before=before,
-            limit=limit + 1,
-        )
-    items = [viewed(row) for row in rows[:limit]]
-    return json_response(
-        {"items": items, "next_cursor": items[-1]["offer_id"] if len(rows) > limit else None}
-    )
+    return await page_of_offers(services, state, cursor, limit, region_prefix=prefix(principal.region))
 
 
 @router.get(

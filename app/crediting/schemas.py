@@ -100,12 +100,6 @@ class ActivityReport(BaseModel):
         return self
 
 
-class ActivityBatch(BaseModel):
-    """The envelope of a JSON batch."""
-
-    activities: list[ActivityReport]
-
-
 class FieldError(BaseModel):
     """Where an input is wrong, and why."""
 

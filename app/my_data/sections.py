@@ -1,4 +1,4 @@
-"""What an export has of a person, section by section. What is added later registers a section of its own."""
+"""What an export has of a person, section by section."""
 
 import datetime
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -316,10 +316,3 @@ SECTIONS: list[Section] = [
         {"id": identified("acc"), "at": plain, "reader_name": plain, "what": plain, "target": plain},
     ),
 ]
-
-
-def register(section: Section) -> None:
-    """Have every export carry one section more."""
-    if any(each.name == section.name for each in SECTIONS):
-        raise ValueError(f"there is a section {section.name}")
-    SECTIONS.append(section)

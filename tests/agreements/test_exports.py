@@ -27,7 +27,7 @@ from accounts.ids import parse_public_id
 from app.auth import signatures
 from app.embedded.stack import Stack
 from app.my_data import archive, exports
-from app.my_data.sections import SECTIONS, Section, plain, register
+from app.my_data.sections import SECTIONS
 from app.settings import Settings
 from app.wiring import Services, utc_now
 
@@ -322,17 +322,3 @@ async def test_what_never_succeeds_fails_and_keeps_nobody_waiting(
     await run_job(service)
     assert (await bad.get(f"/v1/me/exports/{asked[0]}")).json()["state"] == "failed"
     assert (await good.get(f"/v1/me/exports/{asked[1]}")).json()["state"] == "ready"
-
-
-async def test_later_tables_register_a_section(city: City, service: Services, person: Resident) -> None:
-    section = Section("caps", "SELECT rule, used FROM cap_usage WHERE holder_id = $1", {"rule": plain})
-    register(section)
-    try:
-        found = await ready(service, person)
-    finally:
-        SECTIONS.remove(section)
-    answer = await city.http.get(found["link"])
-    with zipfile.ZipFile(io.BytesIO(answer.content)) as packed:
-        assert "caps.csv" in packed.namelist()
-    with pytest.raises(ValueError, match="profile"):
-        register(SECTIONS[0])
