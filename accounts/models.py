@@ -107,6 +107,7 @@ class Holder(SQLModel, table=True):
     region: str = Field(max_length=6)
     person_key: bytes = Field(unique=True)
     next_person_key: bytes | None = Field(default=None, description="Under the key that comes next")
+    federation_key: bytes | None = Field(default=None, description="Person key in the federation of cities")
     created_at: datetime = Field(sa_column=_moment())
 
 

@@ -86,6 +86,15 @@ def identified(newcomers: Iterable[Newcomer]) -> list[tuple[UUID, tuple[str, str
     ]
 
 
+def by_identifier(newcomers: Iterable[Newcomer]) -> list[tuple[list[UUID], tuple[str, str, str]]]:
+    """Identity tokens of newcomers whose identities were taken, with the identifier that person keys come from."""
+    return [
+        ([token for token, _ in newcomer.tokens], _strongest(newcomer))
+        for newcomer in newcomers
+        if newcomer.error is None
+    ]
+
+
 async def known_tokens(driver: "Driver", newcomers: Sequence[Newcomer]) -> set[UUID]:
     """Those of the newcomers' identity tokens that somebody has already."""
     tokens = [token for newcomer in newcomers for token, _ in newcomer.tokens]

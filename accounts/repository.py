@@ -16,39 +16,20 @@ Driver: TypeAlias = "asyncpg.Connection"
 Row: TypeAlias = "asyncpg.Record"
 
 
-_PEOPLE = """
+PEOPLE = """
 SELECT i.token, h.id, h.person_key || coalesce(h.next_person_key, ''::bytea) AS person_key
 FROM identities i JOIN holders h ON h.id = i.holder_id
 WHERE i.token = ANY($1::uuid[])
 """
+"""Of identity tokens `$1`: token, holder, person key and behind it the next one where there is one."""
 
 
 async def resolve(
     driver: "asyncpg.Connection", identity_tokens: Sequence[UUID]
 ) -> dict[UUID, tuple[UUID, bytes]]:
     """Identity token → (holder, person key, and behind it the next one where there is one)."""
-    rows = await driver.fetch(_PEOPLE, identity_tokens)
+    rows = await driver.fetch(PEOPLE, identity_tokens)
     return {row[0]: (row[1], row[2]) for row in rows}
-
-
-async def lock_people(
-    driver: "asyncpg.Connection", identity_tokens: Sequence[UUID], *, wait: bool
-) -> tuple[dict[UUID, tuple[UUID, bytes]], dict[UUID, int], set[UUID]]:
-    """Identity token → (holder, person keys as by `resolve`), what `lock_holders` answers, and who owes points."""
-    rows = await driver.fetch(
-        f"""
-        WITH people AS MATERIALIZED ({_PEOPLE}), locked AS MATERIALIZED (
-            SELECT holder_id, status, owed_points > 0 AS owes FROM balances
-            WHERE holder_id = ANY(ARRAY(SELECT id FROM people))
-            ORDER BY holder_id FOR NO KEY UPDATE {"" if wait else "SKIP LOCKED"}
-        )
-        SELECT token, id, person_key, NULL::smallint, NULL::boolean FROM people
-        UNION ALL SELECT NULL, holder_id, NULL, status, owes FROM locked
-        """,
-        identity_tokens,
-    )
-    people = {row[0]: (row[1], row[2]) for row in rows if row[0] is not None}
-    return people, {row[1]: row[3] for row in rows if row[0] is None}, {row[1] for row in rows if row[4]}
 
 
 async def lock_holders(driver: "asyncpg.Connection", holder_ids: Sequence[UUID]) -> dict[UUID, int]:
@@ -69,22 +50,6 @@ AGGREGATION = "aggregation"
 """That the source takes the reductions is consented to on its own, apart from the use of data."""
 
 
-LIVE_CONSENTS = f"""
-SELECT k.n, c.scene_group
-FROM unnest($1::uuid[], $2::uuid[], $3::varchar[], $4::timestamptz[])
-    WITH ORDINALITY AS k (holder, source, scene_group, at, n)
-JOIN consents c ON c.holder_id = k.holder AND c.source_id = k.source
-WHERE c.scene_group IN (k.scene_group, '{MOVEMENT}', '{AGGREGATION}')
-  AND c.granted_at <= k.at AND c.withdrawn_at IS NULL
-"""
-"""Live consents that are old enough for the asked (holder, source, scene group, moment).
-
-Each as the place (from 1) of what was asked, and the group that it is for: the one asked, movement, aggregation. To be
-read after the holders' locks are held, which a withdrawal takes as well: what it commits first counts, whatever the
-clocks say.
-"""
-
-
 async def consented(
     driver: "asyncpg.Connection",
     holder_ids: Sequence[UUID],
@@ -92,8 +57,11 @@ async def consented(
     scene_groups: Sequence[str],
     at: Sequence[datetime],
 ) -> list[tuple[int, str]]:
-    """`LIVE_CONSENTS` of locked holders."""
-    rows = await driver.fetch(LIVE_CONSENTS, holder_ids, source_ids, scene_groups, at)
+    """(place from 1, scene group) of the live consents of locked holders, `MOVEMENT` and `AGGREGATION` among them."""
+    rows = await driver.fetch(
+        "SELECT n, scene_group FROM tanpuhui_consents_now($1::uuid[], $2::uuid[], $3::varchar[], $4::timestamptz[])",
+        *(holder_ids, source_ids, scene_groups, at),
+    )
     return [(row[0], row[1]) for row in rows]
 
 

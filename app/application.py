@@ -21,8 +21,10 @@ from app.api import (
     carbon,
     children,
     claims,
+    clocks,
     consents,
     corrections,
+    disputes,
     factors,
     mandates,
     me,
@@ -32,11 +34,15 @@ from app.api import (
     merchant_shops,
     methodologies,
     my_data,
+    neighbours,
     oauth,
     offer_review,
     operator,
+    operator_neighbours,
     payments,
+    platform_quality,
     platforms,
+    preferred_platforms,
     programmes,
     public,
     quotas,
@@ -44,6 +50,7 @@ from app.api import (
     real_name,
     recalculations,
     redemptions,
+    reviews,
     scene_days,
     settlements,
     shadow,
@@ -89,6 +96,9 @@ DOORS = (
     bindings,
     my_data,
     corrections,
+    disputes,
+    reviews,
+    clocks,
     public,
     factors,
     real_name,
@@ -103,6 +113,10 @@ DOORS = (
     settlements,
     tokens,
     quotas,
+    platform_quality,
+    preferred_platforms,
+    neighbours,
+    operator_neighbours,
 )
 """What is asked most stands first: routes are tried one after the other."""
 HTTP_CODES = {404: "request.not_found", 405: "request.method", 413: "request.too_large"}
@@ -217,8 +231,8 @@ def create_app(services: "Services | None" = None) -> FastAPI:
         title="Tanpuhui 碳普惠", version="1", docs_url="/docs", redoc_url=None, redirect_slashes=False
     )
     app.state.services = services
-    for module in DOORS:
-        app.include_router(module.router)
+    # Not `include_router`, which would keep a router of routers: a report would be matched twice.
+    app.router.routes += [route for module in DOORS for route in module.router.routes]
     app.add_exception_handler(DomainError, _on_domain_error)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(HTTPException, _on_http_exception)

@@ -73,7 +73,12 @@ COMMANDS = {
         "recalculations:recalculations",
         "Compute past days again under a corrected methodology version.",
     ),
+    "claims": ("claims:claims", "Archive old months of claims."),
     "person-keys": ("person_keys:person_keys", "Rotate the key of person keys."),
+    "neighbours": (
+        "neighbours:neighbours",
+        "Register neighbouring deployments, and exchange claims with them.",
+    ),
     "ranks": ("ranks:ranks", "Public ranks, which live in Redis."),
     "audit": ("audit:audit", "Read and export the audit trail of a running service."),
 }

@@ -52,4 +52,18 @@ CLAIMS = Counter(
     "tanpuhui_platform_claims_total", "Claims of platforms by outcome and reason", ["outcome", "reason"]
 )
 EVALUATIONS = Counter("tanpuhui_evaluations_total", "Blinded elements evaluated", ["mode"])
+FEDERATION_MISSED = Counter(
+    "tanpuhui_federation_keys_missed_total", "People who passed by while the federation's evaluator was away"
+)
+NEIGHBOUR_CHECKS = Counter(
+    "tanpuhui_neighbour_checks_total",
+    "Acts that a neighbour was asked about before they were credited",
+    ["result"],
+)
+NEIGHBOUR_PULLS = Counter(
+    "tanpuhui_neighbour_pulls_total", "Pages of neighbours' exports, and failed attempts", ["result"]
+)
+NEIGHBOUR_DOUBLES = Counter(
+    "tanpuhui_neighbour_doubles_total", "Acts found to be claimed here and at a neighbour"
+)
 SIGN_INS = Counter("tanpuhui_sign_ins_total", "Attempts of residents to sign in", ["method", "outcome"])

@@ -30,12 +30,18 @@ from app.auth.resident_schemas import (
 )
 from app.auth.scopes import DESCRIPTIONS
 from app.claiming.schemas import ActInput, ClaimInput, ClaimReleaseInput, DisclosureInput
+from app.crediting.precedence_choice import PreferredPlatformInput
 from app.crediting.schemas import ActivityReport
+from app.disputes.schemas import ContestInput, DisputeDecision
 from app.my_data.schemas import CorrectionDecisionInput, CorrectionInput
+from app.neighbours.agreements import NeighbourAgreement
+from app.neighbours.schemas import DigestQuestions, YieldInput
 from app.problems import Problem
 from app.programmes.schemas import ApprovalInput, EndInput
 from app.quotas.schemas import QuotaGrantInput
 from app.recalculation.schemas import RecalculationApproval, RecalculationInput
+from app.review.policy import ReviewPolicy
+from app.review.schemas import ReviewDecision
 from app.tokens.schemas import EvaluationInput
 from app.versions.schemas import (
     ActivationInput,
@@ -121,6 +127,14 @@ NAMED = (
     BindingStart,
     BindingRedemption,
     CorrectionInput,
+    DisputeDecision,
+    ContestInput,
+    PreferredPlatformInput,
+    ReviewDecision,
+    ReviewPolicy,
+    NeighbourAgreement,
+    DigestQuestions,
+    YieldInput,
     CorrectionDecisionInput,
     Programme,
     Campaign,

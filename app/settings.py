@@ -162,6 +162,15 @@ class Settings(BaseSettings):
         default=50, description="Acts that one platform may ask about, averaged over a day."
     )
 
+    archive_dir: Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())] | None = Field(
+        default=None,
+        description="Where months of claims are archived, the same place for all processes. None: <data_dir>/archive.",
+    )
+    claims_archive_days: Annotated[int, Field(ge=62)] | None = Field(
+        default=None,
+        description="Months of claims that ended so long ago are archived by themselves. None: by command alone.",
+    )
+
     activation_lead_seconds: PositiveInt = Field(
         default=60,
         description="Least time between a decision about methodologies and its effect. The same in all processes.",
@@ -244,10 +253,33 @@ class Settings(BaseSettings):
         default=None, description="The key that will follow `oprf_key`; live beside it while keys rotate."
     )
 
+    federation_oprf_key: Key | None = Field(
+        default=None, description="Where this deployment is its federation's evaluator: the federation's key."
+    )
+    federation_url: str | None = Field(
+        default=None, description="Where it is not: the evaluator. With it, all of `federation_…` below."
+    )
+    federation_client_id: str | None = None
+    federation_client_secret: SecretStr | None = None
+    federation_key_id: Annotated[str, Field(pattern="^opk_[0-9a-f]{32}$")] | None = Field(
+        default=None, description="The federation's key, as the evaluator's `GET /v1/tokens/keys` names it."
+    )
+    exchange_key: Key | None = Field(
+        default=None, description="What neighbours have in common: the key of exchanged digests."
+    )
+    neighbour_timeout_ms: Annotated[int, Field(ge=10, le=5_000)] = Field(
+        default=200, description="How long an act may wait for a neighbour's answer before it is credited."
+    )
+
     @property
     def production(self) -> bool:
         """Whether real residents depend on this process."""
         return self.environment is Environment.production
+
+    @property
+    def archives(self) -> Path:
+        """Where months of claims are archived."""
+        return self.archive_dir or self.data_dir / "archive"
 
     @property
     def embedded_database(self) -> bool:
@@ -279,6 +311,7 @@ class Settings(BaseSettings):
             lead, poll = variable("activation_lead_seconds"), variable("methodology_poll_seconds")
             problems.append(f"{lead} must be at least four times {poll}")
         problems += self._payment_problems()
+        problems += self._federation_problems()
         if self.production and self.webhook_loopback:
             problems.append(f"{variable('webhook_loopback')} is for development and tests only")
         if problems:
@@ -315,19 +348,39 @@ class Settings(BaseSettings):
                 problems.append(f"{name} is the same as {seen[key]}; each key needs a value of its own")
             else:
                 seen[key] = name
-        return problems + self._next_key_problems(seen)
+        for field in ("oprf_next_key", "federation_oprf_key", "exchange_key"):
+            problems += self._other_key_problems(field, seen)
+        return problems
 
-    def _next_key_problems(self, seen: dict[bytes, str]) -> list[str]:
-        if self.oprf_next_key is None:
+    def _other_key_problems(self, field: str, seen: dict[bytes, str]) -> list[str]:
+        given: SecretBytes | None = getattr(self, field)
+        if given is None:
             return []
-        name, key = variable("oprf_next_key"), self.oprf_next_key.get_secret_value()
+        name, key = variable(field), given.get_secret_value()
         if len(key) != KEY_BYTES:
             return [f"{name} has {len(key)} bytes, it needs {KEY_BYTES} (64 hexadecimal digits)"]
         if self.production and len(set(key)) < _LEAST_DIFFERENT_BYTES:
             return [f"{name} is a placeholder, not a random key"]
         if key in seen:
             return [f"{name} is the same as {seen[key]}; each key needs a value of its own"]
+        seen[key] = name
         return []
+
+    def _federation_problems(self) -> list[str]:
+        group = ("federation_url", "federation_client_id", "federation_client_secret", "federation_key_id")
+        missing = [variable(field) for field in group if getattr(self, field) is None]
+        asks = len(missing) < len(group)
+        problems = [f"{name} is not set, and others of the federation are" for name in missing if asks]
+        if asks and self.federation_oprf_key is not None:
+            problems.append(
+                f"{variable('federation_oprf_key')} and {variable('federation_url')}: a deployment is the evaluator, "
+                "or it asks the evaluator"
+            )
+        if self.exchange_key is not None and not asks and self.federation_oprf_key is None:
+            problems.append(f"{variable('exchange_key')} is set, but no key of a federation or evaluator")
+        if self.federation_url is not None and not _is_base_url(self.federation_url, self.production):
+            problems.append(f"{variable('federation_url')} must be the https:// base URL of the evaluator")
+        return problems
 
     def _sign_in_problems(self) -> list[str]:
         problems = []
@@ -428,6 +481,10 @@ def _replace_private(path: Path, text: str) -> None:
 
 def _role(url: SecretStr) -> str:
     return url.get_secret_value().partition("://")[2].partition("@")[0].partition(":")[0]
+
+
+def _is_base_url(url: str, production: bool) -> bool:
+    return url.startswith("https://") or (not production and url.startswith("http://"))
 
 
 def variable(field: str) -> str:

@@ -14,10 +14,15 @@ from accounts.ids import owner_id, public_id
 from accounts.models import OF_ACTIVITIES, AccountKind, AssetKind
 from accounts.offsetting import verification as offsetting
 from accounts.postings import STORED
+from app.crediting import corroboration_verification as corroborations
 from app.crediting.decision import window_start
 from app.crediting.rules import CapRule, aggregation_key, aggregation_rule, cap_rules
+from app.disputes import verification as disputes
+from app.neighbours import verification as neighbours
+from app.review import verification as reviews
 from app.versions.repository import COUNTING_CLOSURES
 from dedup import verification as of_claims
+from dedup.archive_check import check_archives
 from methodologies import Methodology, PackError, Refused, rebuild
 from points import redemption_verification, settlement_verification, verification_lots
 from points.payments import verification as payment_verification
@@ -29,7 +34,8 @@ EARNED = "outcome IN ('credited', 'capped') AND reversed_at IS NULL"
 HOLDS = "outcome IN ('credited', 'capped', 'pending') AND reversed_at IS NULL"
 # What a recalculation left without credit keeps its claims.
 KEEPS = """
-    reversed_at IS NULL AND (outcome IN ('credited', 'capped', 'pending') OR outcome = 'rejected' AND EXISTS (
+    reversed_at IS NULL AND (outcome IN ('credited', 'capped', 'pending') OR outcome = 'rejected'
+        AND reason IS DISTINCT FROM 'rejected_in_review' AND EXISTS (
         SELECT FROM recalculated_activities r
         WHERE r.holder_id = activities.holder_id AND r.activity_id = activities.id))
 """
@@ -74,6 +80,9 @@ KEPT_TABLES = (
     "settlement_disputes",
     "settlement_adjustments",
     *of_agreements.KEPT_TABLES,
+    *disputes.KEPT_TABLES,
+    *reviews.KEPT_TABLES,
+    *neighbours.KEPT_TABLES,
 )
 """What is written once and never changed, partitions included."""
 
@@ -102,12 +111,14 @@ QUERIES: dict[str, tuple[str, str]] = {
         "An activity that is credited or pending, or that a recalculation left without credit, holds all its claims",
         f"""
         SELECT a.id FROM (
-            SELECT id, encode(substring(claim_tokens FROM 16 * n + 1 FOR 16), 'hex')::uuid AS token
+            SELECT id, encode(substring(claim_tokens FROM 16 * n + 1 FOR 16), 'hex')::uuid AS token,
+                (started_at AT TIME ZONE 'Asia/Shanghai')::date AS first_day,
+                (ended_at AT TIME ZONE 'Asia/Shanghai')::date AS last_day
             FROM activities, generate_series(0, octet_length(claim_tokens) / 16 - 1) AS n
             WHERE {KEEPS}) a
         LEFT JOIN whole_claims w ON w.token = a.token AND w.activity_id = a.id
         LEFT JOIN interval_claims i ON i.token = a.token AND i.activity_id = a.id
-        WHERE w.token IS NULL AND i.token IS NULL ORDER BY a.id LIMIT 1
+        WHERE w.token IS NULL AND i.token IS NULL AND NOT ({of_claims.ARCHIVED}) ORDER BY a.id LIMIT 1
         """,
     ),
     "claims_without_credit": (
@@ -288,6 +299,10 @@ AREAS = (
     payment_verification,
     settlement_verification,
     of_claims,
+    disputes,
+    corroborations,
+    reviews,
+    neighbours,
 )
 """Modules that bring rules of their own."""
 
@@ -321,6 +336,10 @@ async def verify(driver: "asyncpg.Connection") -> AsyncIterator[Finding]:
             breach = owner_id(row) if prefix is None else public_id(prefix, row)
         yield Finding(rule, meaning, breach)
     checks: dict[str, tuple[str, Check]] = {
+        "claims_archived": (
+            "Files of archived months are as they were written, and hold what holds claims of their days, once",
+            _check_archives,
+        ),
         "recomputed": ("Every reduction can be computed again from what was stored with it", _recompute),
         "caps": ("The use of each cap is what its activities add up to", _recount_caps),
         "rights": ("The service's role owns nothing and cannot change entries", _check_rights),
@@ -432,6 +451,25 @@ async def _by_holder(cursor: Any) -> AsyncIterator[tuple[UUID, "list[asyncpg.Rec
         group.append(row)
     if group:
         yield group[0][0], group
+
+
+async def _check_archives(driver: "asyncpg.Connection") -> str | None:
+    holding = f"""
+        SELECT a.id, a.token FROM (
+            SELECT id, encode(substring(claim_tokens FROM 16 * n + 1 FOR 16), 'hex')::uuid AS token,
+                (started_at AT TIME ZONE 'Asia/Shanghai')::date AS first_day,
+                (ended_at AT TIME ZONE 'Asia/Shanghai')::date AS last_day
+            FROM activities, generate_series(0, octet_length(claim_tokens) / 16 - 1) AS n WHERE {KEEPS}
+            UNION ALL
+            SELECT id, encode(substring(claim_tokens FROM 16 * n + 1 FOR 16), 'hex')::uuid, first_day, last_day
+            FROM platform_claims, generate_series(0, octet_length(claim_tokens) / 16 - 1) AS n
+            WHERE {of_claims.HOLDS}) a
+        LEFT JOIN whole_claims w ON w.token = a.token AND w.activity_id = a.id
+        LEFT JOIN interval_claims i ON i.token = a.token AND i.activity_id = a.id
+        WHERE w.token IS NULL AND i.token IS NULL AND ({of_claims.ARCHIVED})
+    """
+    found = await check_archives(driver, holding)
+    return owner_id(found) if isinstance(found, UUID) else found
 
 
 async def _check_rights(driver: "asyncpg.Connection") -> str | None:

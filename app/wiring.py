@@ -22,6 +22,8 @@ from app.crediting.prepare import Preparer
 from app.crediting.repository import know_methodologies
 from app.crediting.rules import Rules
 from app.database import Database, engine_for
+from app.neighbours import setup as neighbours
+from app.neighbours.service import Neighbours
 from app.payments.orders import RedemptionOrders
 from app.payments.service import Payments
 from app.payments.setup import client_of, payments_of
@@ -113,6 +115,7 @@ class Services:
     quotas: Quotas
     evaluator: Evaluator
     claims: Claims
+    neighbours: Neighbours
 
     def rules_now(self) -> Rules:
         """The rules that count at this moment, as far as this process knows; what credits asks the preparer."""
@@ -143,10 +146,11 @@ async def services(
     token_maker = TokenMaker(dedup_key, receipt_key)
     person_keys = person_keys_of(settings)
     quotas = Quotas(database, _allowances(settings), clock)
-    evaluator = Evaluator(person_keys, quotas)
+    evaluator = Evaluator(person_keys, quotas, neighbours.federation_keys(settings))
     provider_http = client_of(settings)
     tokens = Tokens(KeyRing(receipt_key), settings.access_token_seconds)
     http = outbound.client()
+    neighbour_http = neighbours.client()
     try:
         now = utc_now()
         catalogue = read_catalogue(settings)
@@ -178,12 +182,15 @@ async def services(
             disable_after=datetime.timedelta(seconds=settings.webhook_disable_seconds),
         )
         await webhooks.refresh()
+        exchange = neighbours.neighbours_of(settings, database, preparer, person_keys, clock, neighbour_http)
+        await exchange.directory.lines()
         intake = Intake(
             database,
             preparer,
             clock,
             committers=settings.committers,
             group_max=settings.group_commit_max,
+            elsewhere=exchange.elsewhere,
         )
         desk = RedemptionDesk(
             database,
@@ -236,6 +243,7 @@ async def services(
             quotas=quotas,
             evaluator=evaluator,
             claims=claims,
+            neighbours=exchange,
         )
         await intake.close()
         await desk.close()
@@ -243,6 +251,7 @@ async def services(
     finally:
         evaluator.close()
         await http.aclose()
+        await neighbour_http.aclose()
         await provider_http.aclose()
         await redis.aclose()
         await database.close()

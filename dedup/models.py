@@ -1,10 +1,11 @@
 """Tables of the dedup index: receipts and claims. Tokens are 16 opaque bytes, kept in uuid columns."""
 
 from datetime import date, datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Column, DateTime, Integer, LargeBinary
+from sqlalchemy import BigInteger, CheckConstraint, Column, DateTime, Integer, LargeBinary
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
 MAX_INTERVAL = "interval '1 day'"
@@ -43,7 +44,10 @@ class IntervalToken(SQLModel, table=True):
 
 
 class IntervalClaim(SQLModel, table=True):
-    """Exclusive use of a token during `[starts_at, ends_at)`, the act's own period trimmed at both ends."""
+    """Exclusive use of a token during `[starts_at, ends_at)`, the act's own period trimmed at both ends.
+
+    What was seen of the act (amount in m or Wh, order number as tokens) is what later reports are compared with.
+    """
 
     __tablename__: ClassVar[str] = "interval_claims"
     __table_args__ = (
@@ -62,10 +66,40 @@ class IntervalClaim(SQLModel, table=True):
     ends_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
     raw_starts_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
     raw_ends_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+    source_id: UUID | None = None
+    scene: str | None = None
+    amount: int | None = Field(default=None, sa_column=Column(BigInteger, nullable=True))
+    order_issuer: UUID | None = None
+    order_number: UUID | None = None
+
+
+class ClaimArchive(SQLModel, table=True):
+    """A month whose interval claims were taken out of the database, and how far that is."""
+
+    __tablename__: ClassVar[str] = "claim_archives"
+    __table_args__ = (
+        CheckConstraint("state IN ('detached', 'exported', 'archived')", name="claim_archives_state"),
+        CheckConstraint("(state = 'detached') = (claims_sha256 IS NULL)", name="claim_archives_exported"),
+        CheckConstraint("(state = 'archived') = (archived_at IS NOT NULL)", name="claim_archives_archived"),
+    )
+
+    month: date = Field(primary_key=True)
+    state: str
+    folder: str
+    claims: int | None = Field(default=None, sa_column=Column(BigInteger, nullable=True))
+    tokens: int | None = Field(default=None, sa_column=Column(BigInteger, nullable=True))
+    claims_sha256: str | None = None
+    tokens_sha256: str | None = None
+    detached_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+    archived_at: datetime | None = Field(
+        default=None, sa_column=Column(DateTime(timezone=True), nullable=True)
+    )
 
 
 class PlatformClaim(SQLModel, table=True):
     """A claim of a platform that keeps its own accounts, and a lost one too. It knows no person.
+
+    `comparison` is the decision by which it was lost, where it was compared.
 
     The id is made of organisation and claim id, so that the same claim is the same row: `dedup.owners`. While it is
     `claimed` and not released, it owns its tokens, as an activity does.
@@ -93,3 +127,4 @@ class PlatformClaim(SQLModel, table=True):
     released_at: datetime | None = Field(
         default=None, sa_column=Column(DateTime(timezone=True), nullable=True)
     )
+    comparison: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB, nullable=True))

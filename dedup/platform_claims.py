@@ -10,8 +10,8 @@ from dedup.writes import Writes, columns
 if TYPE_CHECKING:
     import asyncpg
 
-ClaimRow = tuple[UUID, bytes, str, str, str, str | None, UUID | None, bytes, date, date]
-"""(id, MAC of the body, scene, region, outcome, reason, winner, tokens, first day, last day)."""
+ClaimRow = tuple[UUID, bytes, str, str, str, str | None, UUID | None, bytes, date, date, str | None]
+"""(id, MAC of the body, scene, region, outcome, reason, winner, tokens, first day, last day, comparison as JSON)."""
 
 
 async def read_claims(
@@ -32,11 +32,12 @@ def write_claims(writes: Writes, organisation_id: UUID, rows: Sequence[ClaimRow]
     writes.add(
         """
         INSERT INTO platform_claims (id, body_mac, scene, region, outcome, reason, winner_id, claim_tokens, first_day,
-                                     last_day, organisation_id, claimed_at)
-        SELECT *, $11::uuid, $12::timestamptz
+                                     last_day, comparison, organisation_id, claimed_at)
+        SELECT id, mac, scene, region, outcome, reason, winner, tokens, first_day, last_day, told::jsonb,
+               $12::uuid, $13::timestamptz
         FROM unnest($1::uuid[], $2::bytea[], $3::varchar[], $4::varchar[], $5::varchar[], $6::varchar[], $7::uuid[],
-                    $8::bytea[], $9::date[], $10::date[])
-            AS c (id, mac, scene, region, outcome, reason, winner, tokens, first_day, last_day)
+                    $8::bytea[], $9::date[], $10::date[], $11::text[])
+            AS c (id, mac, scene, region, outcome, reason, winner, tokens, first_day, last_day, told)
         ORDER BY id
         """,
         *columns(rows),

@@ -4,18 +4,26 @@ HOLDS = "outcome = 'claimed' AND released_at IS NULL"
 """Which platforms' claims own their tokens."""
 TOGETHER = "00000000-0000-0000-0000-000000000000"
 
+ARCHIVED = """
+    EXISTS (SELECT FROM claim_archives c WHERE c.month BETWEEN date_trunc('month', a.first_day) AND a.last_day)
+    AND NOT EXISTS (
+        SELECT FROM interval_tokens t WHERE t.token = a.token AND t.day BETWEEN a.first_day AND a.last_day)
+"""
+"""SQL: a token `a` of an act of these days is to be looked for in an archive, where it was not brought back from."""
+
 QUERIES: dict[str, tuple[str, str]] = {
     "claims_of_platforms": (
         "A platform's claim that is not released holds all its tokens, and one that was lost knows of none",
         f"""
         SELECT id FROM (
             SELECT a.id FROM (
-                SELECT id, encode(substring(claim_tokens FROM 16 * n + 1 FOR 16), 'hex')::uuid AS token
+                SELECT id, encode(substring(claim_tokens FROM 16 * n + 1 FOR 16), 'hex')::uuid AS token,
+                    first_day, last_day
                 FROM platform_claims, generate_series(0, octet_length(claim_tokens) / 16 - 1) AS n
                 WHERE {HOLDS}) a
             LEFT JOIN whole_claims w ON w.token = a.token AND w.activity_id = a.id
             LEFT JOIN interval_claims i ON i.token = a.token AND i.activity_id = a.id
-            WHERE w.token IS NULL AND i.token IS NULL
+            WHERE w.token IS NULL AND i.token IS NULL AND NOT ({ARCHIVED})
             UNION ALL SELECT id FROM platform_claims WHERE (outcome = 'claimed') = (claim_tokens = '')) b
         ORDER BY id LIMIT 1
         """,

@@ -10,12 +10,20 @@ import accounts.teams.models
 import app.api.models
 import app.auth.models
 import app.auth.resident_models
+import app.clocks.models
+import app.crediting.comparisons
+import app.crediting.corroboration
 import app.crediting.models
+import app.crediting.precedence_choice
+import app.crediting.settlements
+import app.disputes.models
 import app.jobs.models
 import app.my_data.models
+import app.neighbours.models
 import app.programmes.models
 import app.quotas.models
 import app.recalculation.models
+import app.review.models
 import app.versions.models
 import app.versions.shadow_models
 import app.webhooks.models
@@ -34,12 +42,20 @@ MODULES = (
     app.api.models,
     app.auth.models,
     app.auth.resident_models,
+    app.clocks.models,
+    app.crediting.comparisons,
+    app.crediting.corroboration,
     app.crediting.models,
+    app.crediting.precedence_choice,
+    app.crediting.settlements,
+    app.disputes.models,
     app.jobs.models,
     app.my_data.models,
+    app.neighbours.models,
     app.programmes.models,
     app.quotas.models,
     app.recalculation.models,
+    app.review.models,
     app.versions.models,
     app.versions.shadow_models,
     app.webhooks.models,

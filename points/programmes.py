@@ -1,6 +1,7 @@
 """Points programmes: dated data that says what a credit earns and when it expires. Pure."""
 
 import datetime
+import enum
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -44,6 +45,14 @@ class SpentReversal(Data):
     shortfall: Literal["receivable", "loss"] = "receivable"
 
 
+class Precedence(enum.StrEnum):
+    """Which of two reports of one act has the credit in the end."""
+
+    ARRIVAL = "arrival"
+    EVIDENCE = "evidence"
+    HOLDER_CHOICE = "holder_choice"
+
+
 class Collection(Data):
     """Credits wait: from so many days after the act, for so many days; then they lapse."""
 
@@ -67,6 +76,10 @@ class Programme(Data):
     collection: Collection | None = None
     refund_restored_days: Annotated[int, Field(ge=0, le=366)] = 30  # of points that expired; 0: to breakage
     spent_reversal: SpentReversal = SpentReversal()
+    precedence: Precedence = Precedence.ARRIVAL
+    move_within_days: Annotated[int, Field(ge=0, le=366)] | None = None
+    """How long after the act's day a report may still take its credit over; the methodology's report window bounds it.
+    """
     source: Text | None = None
     scenes: dict[str, SceneRule] = {}
 
@@ -74,6 +87,12 @@ class Programme(Data):
     def _one_expiry(self) -> "Programme":
         if (self.expiry_months is None) == (self.expiry_years is None):
             raise PydanticCustomError("one_expiry", "give either expiry_months or expiry_years")
+        return self
+
+    @model_validator(mode="after")
+    def _moves_by_precedence(self) -> "Programme":
+        if self.move_within_days is not None and self.precedence is Precedence.ARRIVAL:
+            raise PydanticCustomError("moves_nothing", "by order of arrival no credit moves")
         return self
 
     def counts(self, evidence: str) -> bool:

@@ -77,6 +77,9 @@ async def onboard_holders(
     now = services.intake.clock()
     newcomers = [_newcomer(holder, principal, now) for holder in batch.holders]
     onboarding.hash_identities(newcomers, services.hasher)
+    federation = services.neighbours.federation
+    # Before the transaction: another deployment may have to be asked.
+    found = {} if federation is None else await federation.find(onboarding.by_identifier(newcomers))
 
     async def act(session: AsyncSession) -> Any:
         await _check_sources(session, newcomers)
@@ -92,6 +95,8 @@ async def onboard_holders(
         await next_keys.keep_next_keys(
             driver, await asyncio.to_thread(next_keys.next_keys, people, services.person_keys)
         )
+        if federation is not None:
+            await federation.keep(driver, people, found)
         if newcomers and not _is_platform(principal):
             # A platform's consents carry its own receipts; an operator records them for others.
             taken = [n for n in newcomers if n.error is None]

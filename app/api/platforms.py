@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
@@ -33,6 +34,7 @@ from app.api.http import (
 from app.auth import scopes
 from app.auth.principal import Principal
 from app.crediting import collection, explanation, queries, reversal
+from app.crediting.corroboration_decision import Behind
 from app.crediting.errors import (
     ActivityNotFound,
     AlreadyReversed,
@@ -54,6 +56,8 @@ from app.problems import RequestError
 from app.wiring import Services
 
 if TYPE_CHECKING:
+    from prometheus_client import Counter
+
     from app.crediting.prepare import Prepared
 
 router = APIRouter(prefix="/v1/activities", tags=["activities"])
@@ -77,6 +81,11 @@ class ReversalRequest(BaseModel):
 
     reason: str = Field(
         min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$", examples=["refunded order"]
+    )
+    refuted: bool = Field(
+        default=False,
+        description="The act did not happen, so that no other platform's report of it is credited either; "
+        "an operator says so",
     )
 
 
@@ -118,9 +127,15 @@ def _rejected(event_id: str | None, reason: str, faults: Sequence[Fault]) -> dic
     }
 
 
+# Found once: `labels` takes a lock and looks again for each report. There are as many as outcomes have reasons.
+@cache
+def _counter(outcome: str, reason: str) -> "Counter":
+    return metrics.OUTCOMES.labels(outcome, reason)
+
+
 def _count(result: "Result | DomainError") -> None:
     if isinstance(result, Result) and not result.replayed:
-        metrics.OUTCOMES.labels(result.outcome, result.reason or "").inc()
+        _counter(result.outcome, result.reason or "").inc()
         credited_mg = result.co2e_mg + result.aggregated_mg
         if credited_mg and result.outcome is not Outcome.PENDING:
             metrics.CO2E_MG.inc(credited_mg)
@@ -317,11 +332,17 @@ async def explain_activity(activity_id: ActivityId, principal: Reader, services:
 async def reverse_activity(
     activity_id: ActivityId, request: Request, principal: Reverser, services: ServicesDep
 ) -> Response:
-    """Compensating entries take back grams and points; the claims are free again; caps get their headroom back."""
+    """Compensating entries take back grams and points; the claims are free again; caps get their headroom back.
+
+    Where another platform reported the act too, that report is credited in its place.
+    """
     if media_type(request) != JSON:
         raise RequestError("request.media_type")
     raw = await read_body(request, MAX_REPORT_BYTES)
     body = parse(_REVERSAL, raw)
+    if body.refuted and scopes.OPERATOR_ACTIVITIES_REVERSE not in principal.scopes:
+        # A platform speaks for its own reports.
+        raise RequestError("request.invalid", Fault("/refuted", "an operator says so", "须由运营方作出"))
 
     async def act(session: Any) -> Any:
         activity = await queries.visible_activity(session, principal, _activity_id(activity_id))
@@ -333,6 +354,7 @@ async def reverse_activity(
             body.reason,
             services.intake.clock(),
             address_of(request),
+            Behind.REFUTED if body.refuted else Behind.DECIDE_AGAIN,
         )
         return queries.view(activity).model_dump(mode="json")
 

@@ -25,6 +25,7 @@ from app.api.http import (
 from app.auth import scopes
 from app.auth.principal import Principal
 from app.database import driver_of
+from app.neighbours.agreements import NeighbourAgreement
 from app.problems import RequestError
 from app.programmes import decisions, errors, repository
 from app.programmes.models import Kind, PointsText
@@ -33,9 +34,12 @@ from app.programmes.schemas import (
     CampaignList,
     CampaignView,
     EndInput,
+    NeighbourAgreementView,
     ProgrammeList,
     ProgrammeView,
+    ReviewPolicyView,
 )
+from app.review.policy import ReviewPolicy
 from app.wiring import Services
 from points.campaign_repository import budget_left
 from points.campaigns import Campaign
@@ -54,7 +58,7 @@ IfMatch = Annotated[
 ]
 Limit = Annotated[int, Query(ge=1, le=200)]
 Cursor = Annotated[str | None, Query(description="`next_cursor` of the page before")]
-_STEP = (
+STEP_ERRORS = (
     errors.TextNotFound,
     errors.EtagMissing,
     errors.EditedMeanwhile,
@@ -93,7 +97,7 @@ async def list_programmes(
     principal: Reader, services: ServicesDep, limit: Limit = 50, cursor: Cursor = None
 ) -> Response:
     """What operators wrote; where there is none, a programme that ships counts."""
-    return await _page(principal, services, Kind.PROGRAMME, limit, cursor)
+    return await page_of_texts(principal, services, Kind.PROGRAMME, limit, cursor)
 
 
 @router.post(
@@ -109,7 +113,7 @@ async def list_programmes(
 )
 async def draft_programme(request: Request, principal: Writer, services: ServicesDep) -> Response:
     """It counts for acts from its first day on, once a second operator has approved it."""
-    return await _draft(request, principal, services, Programme)
+    return await draft_text(request, principal, services, Programme)
 
 
 @router.get(
@@ -120,7 +124,7 @@ async def draft_programme(request: Request, principal: Writer, services: Service
 )
 async def read_programme(programme_id: TextId, principal: Reader, services: ServicesDep) -> Response:
     """With its state and its `etag`."""
-    return await _one(principal, services, Kind.PROGRAMME, programme_id)
+    return await one_text(principal, services, Kind.PROGRAMME, programme_id)
 
 
 @router.put(
@@ -131,14 +135,14 @@ async def read_programme(programme_id: TextId, principal: Reader, services: Serv
         scopes.PROGRAMMES_WRITE,
         body=Programme,
         examples=[_PROGRAMME],
-        errors=(*_STEP, errors.Immutable),
+        errors=(*STEP_ERRORS, errors.Immutable),
     ),
 )
 async def edit_programme(
     programme_id: TextId, request: Request, principal: Writer, services: ServicesDep, if_match: IfMatch = None
 ) -> Response:
     """From the approval on it never changes."""
-    return await _edit(request, principal, services, Programme, programme_id, if_match)
+    return await edit_text(request, principal, services, Programme, programme_id, if_match)
 
 
 @router.post(
@@ -149,7 +153,7 @@ async def edit_programme(
         scopes.PROGRAMMES_APPROVE,
         body=ApprovalInput,
         examples=[_REASON],
-        errors=(*_STEP, errors.Immutable, errors.ApproveOwn, errors.LeadTooShort, errors.DayTaken),
+        errors=(*STEP_ERRORS, errors.Immutable, errors.ApproveOwn, errors.LeadTooShort, errors.DayTaken),
     ),
 )
 async def approve_programme(
@@ -160,7 +164,7 @@ async def approve_programme(
     if_match: IfMatch = None,
 ) -> Response:
     """Its first day has to be far enough ahead that every process knows of it by then."""
-    return await _approve(request, principal, services, Kind.PROGRAMME, programme_id, if_match)
+    return await approve_text(request, principal, services, Kind.PROGRAMME, programme_id, if_match)
 
 
 @router.get(
@@ -173,7 +177,7 @@ async def list_campaigns(
     principal: Reader, services: ServicesDep, limit: Limit = 50, cursor: Cursor = None
 ) -> Response:
     """With what is left of their budgets."""
-    return await _page(principal, services, Kind.CAMPAIGN, limit, cursor)
+    return await page_of_texts(principal, services, Kind.CAMPAIGN, limit, cursor)
 
 
 @router.post(
@@ -189,7 +193,7 @@ async def list_campaigns(
 )
 async def draft_campaign(request: Request, principal: Writer, services: ServicesDep) -> Response:
     """Acts of its region, scenes and time get extra points, once a second operator has approved it."""
-    return await _draft(request, principal, services, Campaign)
+    return await draft_text(request, principal, services, Campaign)
 
 
 @router.get(
@@ -200,7 +204,7 @@ async def draft_campaign(request: Request, principal: Writer, services: Services
 )
 async def read_campaign(campaign_id: TextId, principal: Reader, services: ServicesDep) -> Response:
     """With its state, its `etag` and what is left of its budget."""
-    return await _one(principal, services, Kind.CAMPAIGN, campaign_id)
+    return await one_text(principal, services, Kind.CAMPAIGN, campaign_id)
 
 
 @router.put(
@@ -208,14 +212,14 @@ async def read_campaign(campaign_id: TextId, principal: Reader, services: Servic
     response_model=CampaignView,
     summary="Replace the text of a drafted campaign",
     **operation(
-        scopes.PROGRAMMES_WRITE, body=Campaign, examples=[_CAMPAIGN], errors=(*_STEP, errors.Immutable)
+        scopes.PROGRAMMES_WRITE, body=Campaign, examples=[_CAMPAIGN], errors=(*STEP_ERRORS, errors.Immutable)
     ),
 )
 async def edit_campaign(
     campaign_id: TextId, request: Request, principal: Writer, services: ServicesDep, if_match: IfMatch = None
 ) -> Response:
     """From the approval on only its end may come earlier."""
-    return await _edit(request, principal, services, Campaign, campaign_id, if_match)
+    return await edit_text(request, principal, services, Campaign, campaign_id, if_match)
 
 
 @router.post(
@@ -226,7 +230,7 @@ async def edit_campaign(
         scopes.PROGRAMMES_APPROVE,
         body=ApprovalInput,
         examples=[_REASON],
-        errors=(*_STEP, errors.Immutable, errors.ApproveOwn, errors.LeadTooShort),
+        errors=(*STEP_ERRORS, errors.Immutable, errors.ApproveOwn, errors.LeadTooShort),
     ),
 )
 async def approve_campaign(
@@ -237,7 +241,7 @@ async def approve_campaign(
     if_match: IfMatch = None,
 ) -> Response:
     """From here on its budget is set."""
-    return await _approve(request, principal, services, Kind.CAMPAIGN, campaign_id, if_match)
+    return await approve_text(request, principal, services, Kind.CAMPAIGN, campaign_id, if_match)
 
 
 @router.post(
@@ -248,7 +252,7 @@ async def approve_campaign(
         scopes.PROGRAMMES_APPROVE,
         body=EndInput,
         examples=[{"until": "2027-06-04T00:00:00+08:00", **_REASON}],
-        errors=(*_STEP, errors.LeadTooShort, errors.Ended),
+        errors=(*STEP_ERRORS, errors.LeadTooShort, errors.Ended),
     ),
 )
 async def end_campaign(
@@ -268,35 +272,41 @@ async def end_campaign(
 
 
 def _kind(text: type[BaseModel]) -> Kind:
-    return Kind.PROGRAMME if text is Programme else Kind.CAMPAIGN
+    return next(kind for kind, each in decisions.TEXTS.items() if each is text)
 
 
-async def _draft(
-    request: Request, principal: Principal, services: Services, text: type[Programme] | type[Campaign]
+TextView = ProgrammeView | CampaignView | ReviewPolicyView | NeighbourAgreementView
+
+
+async def draft_text(
+    request: Request, principal: Principal, services: Services, text: type[decisions.Content]
 ) -> Response:
-    async def act(session: AsyncSession, body: Programme | Campaign, actor: decisions.Actor) -> PointsText:
+    """Store a new draft of any kind."""
+
+    async def act(session: AsyncSession, body: decisions.Content, actor: decisions.Actor) -> PointsText:
         return await decisions.draft(session, actor, _kind(text), body)
 
     return await _write(request, principal, services, text, act)
 
 
-async def _edit(
+async def edit_text(
     request: Request,
     principal: Principal,
     services: Services,
-    text: type[Programme] | type[Campaign],
+    text: type[decisions.Content],
     text_id: str,
     if_match: str | None,
 ) -> Response:
+    """Replace a draft of any kind."""
     known, etag = _id(text_id), stated_version(if_match, errors.EtagMissing)
 
-    async def act(session: AsyncSession, body: Programme | Campaign, actor: decisions.Actor) -> PointsText:
+    async def act(session: AsyncSession, body: decisions.Content, actor: decisions.Actor) -> PointsText:
         return await decisions.edit(session, actor, _kind(text), known, etag, body)
 
     return await _write(request, principal, services, text, act)
 
 
-async def _approve(
+async def approve_text(
     request: Request,
     principal: Principal,
     services: Services,
@@ -304,6 +314,7 @@ async def _approve(
     text_id: str,
     if_match: str | None,
 ) -> Response:
+    """Approve a text of any kind."""
     known, etag = _id(text_id), stated_version(if_match, errors.EtagMissing)
 
     async def act(session: AsyncSession, body: ApprovalInput, actor: decisions.Actor) -> PointsText:
@@ -337,7 +348,8 @@ async def _write(
     return answer
 
 
-async def _one(principal: Principal, services: Services, kind: Kind, text_id: str) -> Response:
+async def one_text(principal: Principal, services: Services, kind: Kind, text_id: str) -> Response:
+    """A text of any kind."""
     async with services.database.reading() as session:
         found = await repository.find(session, kind, _id(text_id))
         if found is None or not principal.may_see_region(found.region):
@@ -346,9 +358,10 @@ async def _one(principal: Principal, services: Services, kind: Kind, text_id: st
     return json_response(view.model_dump(mode="json", by_alias=True))
 
 
-async def _page(
+async def page_of_texts(
     principal: Principal, services: Services, kind: Kind, limit: int, cursor: str | None
 ) -> Response:
+    """Texts of one kind, the newest first."""
     before = cursor_of("ppt", cursor)
     async with services.database.reading() as session:
         rows = await repository.page(session, kind, principal.region, before, limit + 1)
@@ -360,13 +373,11 @@ async def _page(
     return json_response({"items": items, "next_cursor": items[-1]["id"] if more else None})
 
 
-async def _views(
-    session: AsyncSession, services: Services, rows: list[PointsText]
-) -> list[ProgrammeView | CampaignView]:
+async def _views(session: AsyncSession, services: Services, rows: list[PointsText]) -> list[TextView]:
     campaigns = [row.id for row in rows if row.kind == Kind.CAMPAIGN]
     left = await budget_left(await driver_of(session), campaigns) if campaigns else {}
     now = services.intake.clock()
-    views: list[ProgrammeView | CampaignView] = []
+    views: list[TextView] = []
     for row in rows:
         text = decisions.read(Kind(row.kind), row.content)
         known: dict[str, Any] = {
@@ -378,6 +389,10 @@ async def _views(
         }
         if isinstance(text, Programme):
             views.append(ProgrammeView(**known, text=text))
+        elif isinstance(text, ReviewPolicy):
+            views.append(ReviewPolicyView(**known, text=text))
+        elif isinstance(text, NeighbourAgreement):
+            views.append(NeighbourAgreementView(**known, text=text))
         else:
             ends_at = row.counts_until or text.last_moment
             views.append(CampaignView(**known, text=text, ends_at=ends_at, budget_left=left.get(row.id)))

@@ -12,7 +12,7 @@ from app import metrics
 from app.api.access import ServicesDep, caller
 from app.api.http import address_of, json_response, operation, read_json
 from app.auth import audit, people_repository, resident_repository, scopes
-from app.auth.entering import Entered, Proven, Wish
+from app.auth.entering import PHONE, Entered, Proven, Wish
 from app.auth.errors import (
     AgeUndeclared,
     BindingInvalid,
@@ -60,6 +60,7 @@ if TYPE_CHECKING:
 
     from sqlmodel.ext.asyncio.session import AsyncSession
 
+    from app.neighbours.federation import Found
     from app.wiring import Services
     from integrations.sign_in import IdentityProvider
 
@@ -144,8 +145,10 @@ async def add_sign_in(request: Request, principal: Writer, services: ServicesDep
     wish = Wish(principal.region, new_owner=body.new_owner if isinstance(body, MorePhone) else False)
     now = services.intake.clock()
     given = None
+    found = await _federated(services, proven)
     async with services.database.transaction() as session:
         entered = await services.sign_in.door.enter(session, proven, wish, now, holder)
+        await _keep_federated(services, session, entered, proven, found)
         if entered.holder_id != holder or session_of(principal) is None:
             given = await services.sign_in.sessions.begin(session, entered.holder_id, body.method, "", now)
         await _write_down(request, services, session, entered, principal)
@@ -288,11 +291,13 @@ async def _sign_in(
     door, sessions = services.sign_in.door, services.sign_in.sessions
     proven = await _prove(services, body)
     wish = Wish(body.region or services.settings.resident_region, body.is_14_or_older, body.new_owner)
+    found = await _federated(services, proven)
     async with services.database.transaction() as session:
         if proven.phone is None and not await door.is_known(session, proven):
             token = sessions.seal_binding(proven.provider, now)
             return PhoneNeededAnswer(binding_token=token, expires_in=BINDING_S)
         entered = await door.enter(session, proven, wish, now)
+        await _keep_federated(services, session, entered, proven, found)
         given = await sessions.begin(session, entered.holder_id, method, body.device, now)
         await _write_down(request, services, session, entered, given.principal)
     return _answer(services, given, created=entered.created)
@@ -314,6 +319,25 @@ async def _prove(services: "Services", body: ByPhone | ByWeChat | ByWeChatPhone 
     if sign_in.wechat_phone is None:
         raise MethodOff
     return Proven(bound, _phone(await sign_in.wechat_phone.phone_number(body.phone_code)), Proof.WECHAT)
+
+
+async def _federated(services: "Services", proven: Proven) -> "Found":
+    """The federation's key of the phone, before the transaction: another deployment may have to be asked."""
+    federation = services.neighbours.federation
+    if federation is None or proven.phone is None:
+        return {}
+    identifier = (PHONE, proven.phone, "")
+    tokens = [token for token, _ in services.sign_in.door.tokens([identifier])]
+    return await federation.find([(tokens, identifier)])
+
+
+async def _keep_federated(
+    services: "Services", session: "AsyncSession", entered: Entered, proven: Proven, found: "Found"
+) -> None:
+    federation = services.neighbours.federation
+    if found and federation is not None and proven.phone is not None:
+        holders = [(entered.holder_id, (PHONE, proven.phone, ""))]
+        await federation.keep(await driver_of(session), holders, found)
 
 
 async def _identify(

@@ -22,6 +22,7 @@ from dedup.encoding import decoded, encoded
 
 router = APIRouter(prefix="/v1/tokens", tags=["tokens"])
 MAX_BYTES = 512 * 1024
+EVALUATORS = (scopes.TOKENS_EVALUATE, scopes.FEDERATION_EVALUATE)
 _INPUT: TypeAdapter[EvaluationInput] = TypeAdapter(EvaluationInput)
 
 
@@ -30,7 +31,7 @@ _INPUT: TypeAdapter[EvaluationInput] = TypeAdapter(EvaluationInput)
     response_model=EvaluationAnswer,
     summary="Evaluate up to 5,000 blinded elements",
     **operation(
-        scopes.TOKENS_EVALUATE,
+        *EVALUATORS,
         body=EvaluationInput,
         examples=[{"elements": [ELEMENT_EXAMPLE]}],
         errors=(ElementInvalid, KeyUnknown, QuotaExhausted),
@@ -38,7 +39,7 @@ _INPUT: TypeAdapter[EvaluationInput] = TypeAdapter(EvaluationInput)
 )
 async def evaluate(
     request: Request,
-    principal: Annotated[Principal, Depends(caller(scopes.TOKENS_EVALUATE))],
+    principal: Annotated[Principal, Depends(caller(*EVALUATORS))],
     services: ServicesDep,
 ) -> Response:
     """Neither does the service learn the identifier, nor the platform the key. Each element counts for the quotas."""
@@ -48,6 +49,7 @@ async def evaluate(
         [decoded(element) for element in body.elements],
         body.key_id,
         proven=body.mode == "voprf",
+        of_federation=scopes.TOKENS_EVALUATE not in principal.scopes,
     )
     return json_response(
         {
@@ -61,7 +63,10 @@ async def evaluate(
 
 @router.get("/keys", response_model=EvaluationKeyList, summary="Keys that evaluate, the present one first")
 async def list_keys(services: ServicesDep) -> Response:
-    """The same for everybody, so that nobody is given a key of its own. Two while keys rotate."""
+    """The same for everybody, so that nobody is given a key of its own. Two while keys rotate.
+
+    And one for neighbours where this deployment is the evaluator of a federation.
+    """
     items = [
         EvaluationKey(
             key_id=key_id,
@@ -70,4 +75,10 @@ async def list_keys(services: ServicesDep) -> Response:
         ).model_dump()
         for place, (key_id, keys) in enumerate(services.evaluator.keys.items())
     ]
+    if (federation := services.evaluator.federation) is not None:
+        items.append(
+            EvaluationKey(
+                key_id=federation.key_id, public_key=encoded(federation.public_key), state="federation"
+            ).model_dump()
+        )
     return json_response({"items": items}, headers={"Cache-Control": "public, max-age=300"})

@@ -17,6 +17,7 @@ class OrganisationKind(enum.StrEnum):
     BANK = "bank"
     MERCHANT = "merchant"
     OPERATOR = "operator"
+    NEIGHBOUR = "neighbour"
 
 
 def _moment(*, nullable: bool = False) -> Column[datetime]:
@@ -28,7 +29,9 @@ class Organisation(SQLModel, table=True):
 
     __tablename__: ClassVar[str] = "organisations"
     __table_args__ = (
-        CheckConstraint("kind IN ('platform', 'bank', 'merchant', 'operator')", name="organisations_kind"),
+        CheckConstraint(
+            "kind IN ('platform', 'bank', 'merchant', 'operator', 'neighbour')", name="organisations_kind"
+        ),
     )
 
     id: UUID = Field(primary_key=True)

@@ -20,6 +20,10 @@ METHODOLOGIES_APPROVE = "operator:methodologies:approve"
 PROGRAMMES_READ = "operator:programmes:read"
 PROGRAMMES_WRITE = "operator:programmes:write"
 PROGRAMMES_APPROVE = "operator:programmes:approve"
+REVIEW_READ = "operator:review:read"
+REVIEW_DECIDE = "operator:review:decide"
+REVIEW_WRITE = "operator:review:write"
+REVIEW_APPROVE = "operator:review:approve"
 AUDIT_READ = "operator:audit:read"
 ME_READ = "me:account:read"
 ME_WRITE = "me:account:write"
@@ -35,6 +39,11 @@ SETTLEMENTS_READ = "operator:settlements:read"
 SETTLEMENTS_WRITE = "operator:settlements:write"
 SETTLEMENTS_APPROVE = "operator:settlements:approve"
 QUOTAS_WRITE = "operator:quotas:write"
+NEIGHBOUR_CLAIMS = "neighbours:claims:read"
+FEDERATION_EVALUATE = "neighbours:tokens:evaluate"
+NEIGHBOURS_READ = "operator:neighbours:read"
+NEIGHBOURS_WRITE = "operator:neighbours:write"
+NEIGHBOURS_APPROVE = "operator:neighbours:approve"
 
 DESCRIPTIONS = {
     ACTIVITIES_WRITE: "Report activities and reverse own ones",
@@ -55,6 +64,10 @@ DESCRIPTIONS = {
     PROGRAMMES_READ: "Read points programmes and campaigns of the region",
     PROGRAMMES_WRITE: "Draft points programmes and campaigns of the region",
     PROGRAMMES_APPROVE: "Approve points programmes and campaigns of the region",
+    REVIEW_READ: "Read disputes, held activities and review policies of the region",
+    REVIEW_DECIDE: "Decide disputes and held activities of the region",
+    REVIEW_WRITE: "Draft review policies of the region",
+    REVIEW_APPROVE: "Approve review policies of the region",
     AUDIT_READ: "Read the audit trail of the region",
     ME_READ: "Read one's own account, entries and explanations",
     ME_WRITE: "Change what is one's own: consents, redemptions, teams, data",
@@ -70,6 +83,11 @@ DESCRIPTIONS = {
     SETTLEMENTS_WRITE: "Issue statements, resolve disputes, propose payments",
     SETTLEMENTS_APPROVE: "Approve or reject payments that others proposed",
     QUOTAS_WRITE: "Grant platforms of the region more than their quotas, and read what they use",
+    NEIGHBOUR_CLAIMS: "Read what is claimed here, as digests under the common key",
+    FEDERATION_EVALUATE: "Have blinded identifiers evaluated to person keys of the federation",
+    NEIGHBOURS_READ: "Read agreements with neighbours, and what is claimed here and there",
+    NEIGHBOURS_WRITE: "Draft agreements with neighbours, reverse acts that a neighbour keeps",
+    NEIGHBOURS_APPROVE: "Approve agreements with neighbours",
 }
 
 ALLOWED: dict[OrganisationKind, tuple[str, ...]] = {
@@ -95,6 +113,10 @@ ALLOWED: dict[OrganisationKind, tuple[str, ...]] = {
         PROGRAMMES_READ,
         PROGRAMMES_WRITE,
         PROGRAMMES_APPROVE,
+        REVIEW_READ,
+        REVIEW_DECIDE,
+        REVIEW_WRITE,
+        REVIEW_APPROVE,
         AUDIT_READ,
         MERCHANTS_APPROVE,
         PAYMENTS_READ,
@@ -102,7 +124,11 @@ ALLOWED: dict[OrganisationKind, tuple[str, ...]] = {
         SETTLEMENTS_WRITE,
         SETTLEMENTS_APPROVE,
         QUOTAS_WRITE,
+        NEIGHBOURS_READ,
+        NEIGHBOURS_WRITE,
+        NEIGHBOURS_APPROVE,
     ),
+    OrganisationKind.NEIGHBOUR: (NEIGHBOUR_CLAIMS, FEDERATION_EVALUATE),
     OrganisationKind.BANK: (),
     OrganisationKind.MERCHANT: (
         MERCHANT_OFFERS,

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 RECEIPT = "tanpuhui-receipt"
 BINDING = "tanpuhui-binding"
 EXPORT = "tanpuhui-export"
+NEIGHBOUR = "tanpuhui-neighbour"
 MAX_LENGTH = 4096
 
 

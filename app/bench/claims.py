@@ -23,7 +23,7 @@ BATCH: Final = 5_000
 TABLES: Final = ("platform_claims", "whole_claims", "interval_tokens", "interval_claims")
 _FIELDS: Final = (
     *("scene", "region", "occurred_at", "started_at", "ended_at"),
-    *("order_no", "bill_no", "asset_id", "issuer"),
+    *("order_no", "bill_no", "asset_id", "issuer", "distance_m", "energy_wh"),
 )
 _LOADERS: Final = 2
 _STAGE: Final = """

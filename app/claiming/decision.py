@@ -1,14 +1,19 @@
-"""Decides platforms' claims from what was read under their tokens' locks. Pure: in order, as if one by one."""
+"""Decides platforms' claims from what was read under their tokens' locks. Pure: in order, as if one by one.
+
+Whether two acts are one is decided by the function of the intake: an act meets the same answer at either door.
+"""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from uuid import UUID
+
+from app.crediting.sameness import Refusal, conflict, own_of, refusal_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from app.claiming.prepare import PreparedAct
     from dedup.repository import Held
+    from dedup.sightings import Clocks
 
 CLAIMED = "claimed"
 DUPLICATE = "duplicate"
@@ -16,37 +21,38 @@ DUPLICATE = "duplicate"
 
 @dataclass(slots=True)
 class Decided:
-    """An outcome: the rule that was broken and who holds the token, where it is lost."""
+    """An outcome, and why where it is lost."""
 
     act: "PreparedAct"
-    reason: str | None = None
-    winner_id: UUID | None = None
+    refusal: Refusal | None = None
 
 
-def holder_of(act: "PreparedAct", held: "Held") -> tuple[str, UUID] | None:
-    """(reason, owner) of the first token of an act that somebody holds at its time; None where it is free."""
+def lost(act: "PreparedAct", held: "Held", clocks: "Clocks") -> Refusal | None:
+    """Why an act cannot be claimed; None where it can, its claims perhaps cut."""
     for rule, token in act.whole:
         owner = held.whole.get(token)
         if owner is not None:
-            return "claimed_" + rule, owner
-    for rule, token, _, start, end in act.intervals:
-        for other_start, other_end, owner in held.intervals.get(token, ()):
-            if start < other_end and other_start < end:
-                return "claimed_" + rule, owner
-    return None
+            return Refusal(rule, owner, None)
+    if act.seen is not None:
+        return refusal_of(act, held, clocks)
+    met = conflict(act, held)
+    return None if met is None else Refusal(*met, None)
 
 
-def decide(acts: "Iterable[PreparedAct]", held: "Held") -> list[Decided]:
+def decide(acts: "Iterable[PreparedAct]", held: "Held", clocks: "Clocks") -> list[Decided]:
     """Give each act its tokens or its winner; `held` ends as what is to be stored."""
     decided = []
     for act in acts:
-        lost = holder_of(act, held)
-        if lost is not None:
-            decided.append(Decided(act, *lost))
+        refusal = lost(act, held, clocks)
+        if refusal is not None:
+            decided.append(Decided(act, refusal))
             continue
         for _, token in act.whole:
             held.whole[token] = act.id
         for _, token, _, start, end in act.intervals:
             held.intervals.setdefault(token, []).append((start, end, act.id))
+        own = own_of(act)
+        if own is not None:
+            held.seen[act.id] = own
         decided.append(Decided(act))
     return decided

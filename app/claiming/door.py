@@ -76,8 +76,9 @@ class Claims:
         now = self._clock()
         prepared = [prepare(self._preparer, self._tokens, each, organisation_id, now) for each in acts]
         await self._quotas.take(QuotaKind.QUERIES, organisation_id, len(prepared))
-        async with self._database.snapshot() as driver:
-            found = await queries.holders_of(driver, prepared)
+        # Each statement by itself: a month may be archived in between, which the last one would notice.
+        async with self._database.driver_transaction() as driver:
+            found = await queries.holders_of(driver, prepared, self._preparer.rules.clocks)
             owners = {each[1] for each in found if each is not None}
             platforms = await queries.organisations_of(driver, owners) if owners else {}
         return [
@@ -98,7 +99,8 @@ class Claims:
 
     async def _attempt(self, chain: "Chain", batch: Sequence[PreparedAct]) -> list[Result]:
         async def work(driver: asyncpg.Connection) -> list[Result]:
-            return await claim(driver, batch[0].source_id, batch, self._clock())
+            clocks = self._preparer.rules.clocks
+            return await claim(driver, batch[0].source_id, batch, self._clock(), clocks)
 
         for _ in range(RETRIES):
             try:

@@ -8,19 +8,21 @@ import orjson
 from asyncpg.pgproto.pgproto import UUID as DriverUUID
 
 from app.crediting.prepare import CLOCK_TOLERANCE, EPOCH, MAX_ACT_S, SECOND, Interval, Prepared, missing_of
+from app.crediting.sameness import look
 from dedup.encoding import decoded
 from dedup.periods import day_of
 
 if TYPE_CHECKING:
     from app.claiming.schemas import ActInput
     from app.crediting.prepare import Preparer
+    from dedup.repository import Seen
     from dedup.tokens import TokenMaker
 
 
 class PreparedAct(Prepared):
     """An act on its way to its claims. The person keys are gone, only tokens are left."""
 
-    __slots__ = ("claim_id", "first_day", "id", "intervals", "last_day", "whole")
+    __slots__ = ("claim_id", "first_day", "id", "intervals", "last_day", "near", "seen", "whole")
 
     claim_id: str
     id: UUID
@@ -28,6 +30,13 @@ class PreparedAct(Prepared):
     last_day: datetime.date
     whole: list[tuple[str, UUID]]
     intervals: list[Interval]
+    near: list[tuple[UUID, datetime.date]]
+    seen: "Seen | None"
+
+    @property
+    def prepared(self) -> "PreparedAct":
+        """Itself: what is compared of an act is asked of this."""
+        return self
 
 
 def prepare(
@@ -59,23 +68,29 @@ def prepare(
         numbers["bill_no"] = act.bill_no
     if act.asset_id is not None:
         numbers["asset_id"] = act.asset_id
+    p.inputs = amounts = {}
+    if act.distance_m is not None:
+        amounts["distance_m"] = act.distance_m
+    if act.energy_wh is not None:
+        amounts["energy_wh"] = act.energy_wh
     p.first_day = day_of(p.started_s)
     p.last_day = day_of(p.ended_s)
-    p.whole, p.intervals = [], []
+    p.whole, p.intervals, p.near, p.seen = [], [], [], None
     p.rule = preparer.rules_at(now).select(p.region, p.scene, p.first_day)
     p.refusal = _refusal(p, now)
     if p.refusal is None:
-        p.whole, p.intervals = preparer.claims(p, b"".join(map(decoded, act.person_keys)))
+        keys = b"".join(map(decoded, act.person_keys))
+        p.whole, p.intervals = preparer.claims(p, keys)
         if not p.whole and not p.intervals:
             p.refusal = "nothing_to_claim"
+        look(p, keys, tokens)
     if claim_id is not None:
         p.claim_id = claim_id
         p.id = DriverUUID(tokens.platform_claim(organisation_id.bytes, claim_id))
-        p.mac = tokens.body_mac(
-            orjson.dumps(
-                [p.scene, p.region, p.started_s, p.ended_s, numbers, act.issuer], option=orjson.OPT_SORT_KEYS
-            )
-        )
+        body = [p.scene, p.region, p.started_s, p.ended_s, numbers, act.issuer]
+        if amounts:
+            body.append(amounts)
+        p.mac = tokens.body_mac(orjson.dumps(body, option=orjson.OPT_SORT_KEYS))
     return p
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import dedup.repository as tokens
 from accounts.ids import is_platform_claim, public_id
-from app.claiming.decision import holder_of
+from app.claiming.decision import lost
 from dedup import platform_claims
 from dedup.repository import Held
 
@@ -14,20 +14,23 @@ if TYPE_CHECKING:
     import asyncpg
 
     from app.claiming.prepare import PreparedAct
+    from dedup.sightings import Clocks
 
 
 async def holders_of(
-    driver: "asyncpg.Connection", acts: "Sequence[PreparedAct]"
+    driver: "asyncpg.Connection", acts: "Sequence[PreparedAct]", clocks: "Clocks"
 ) -> list[tuple[str, UUID] | None]:
     """(reason, owner) of each act that is claimed now; nothing is locked, so that it may be otherwise in a moment."""
     whole = {token for act in acts for _, token in act.whole}
     pieces = {(token, day) for act in acts for _, token, day, _, _ in act.intervals}
-    held = Held(set(), {}, await tokens.read_whole(driver, list(whole)) if whole else {}, {})
+    pieces.update(near for act in acts for near in act.near)
+    held = Held(whole=await tokens.read_whole(driver, list(whole)) if whole else {})
     if pieces:
         names, days = [token for token, _ in pieces], [day for _, day in pieces]
-        for token, start, end, owner in await tokens.read_interval_claims(driver, names, days):
-            held.intervals.setdefault(token, []).append((int(start.timestamp()), int(end.timestamp()), owner))
-    return [None if act.refusal is not None else holder_of(act, held) for act in acts]
+        held.add(await tokens.read_interval_claims(driver, names, days))
+        await held.read_archived(driver, pieces)
+    refusals = (None if act.refusal is not None else lost(act, held, clocks) for act in acts)
+    return [None if each is None else (each.reason, each.winner) for each in refusals]
 
 
 async def organisations_of(driver: "asyncpg.Connection", owners: Collection[UUID]) -> dict[UUID, UUID]:

@@ -57,6 +57,7 @@ async def release(
     names: list[UUID] = [
         DriverUUID(held[start : start + TOKEN_BYTES]) for start in range(0, len(held), TOKEN_BYTES)
     ]
+    await tokens.bring_back_claims(driver, names, first, last)
     writes = Writes()
     tokens.release_whole(writes, names, [claim_id] * len(names))
     tokens.release_intervals(writes, names, claim_id, first, last)
@@ -87,5 +88,6 @@ def view(claim: PlatformClaim) -> ClaimView:
             "region": claim.region,
             "claimed_at": claim.claimed_at,
             "released_at": claim.released_at,
+            "comparison": claim.comparison,
         }
     )

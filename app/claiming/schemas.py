@@ -1,7 +1,7 @@
 """Claims of platforms that keep their own accounts, as they send and see them."""
 
 import datetime as dt
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 from pydantic_core import PydanticCustomError
@@ -16,13 +16,14 @@ ACT_EXAMPLE: dict[str, JsonValue] = {
     "region": "440300",
     "started_at": "2026-11-20T08:02:00+08:00",
     "ended_at": "2026-11-20T08:27:00+08:00",
+    "distance_m": 10000,
     "order_no": "SZMC-88213377",
 }
 CLAIM_EXAMPLE: dict[str, JsonValue] = {"claim_id": "ride-20261120-0001", **ACT_EXAMPLE}
 
 
 class ActInput(BaseModel):
-    """An act, as far as its claims need it. No identifier, no distance, no place but the region."""
+    """An act, as far as its claims need it. No identifier, and no place but the region."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [ACT_EXAMPLE]})
 
@@ -35,6 +36,12 @@ class ActInput(BaseModel):
     occurred_at: Moment | None = Field(default=None, description="An act of a moment")
     started_at: Moment | None = Field(default=None, description="An act of a period; with `ended_at`")
     ended_at: Moment | None = None
+    distance_m: Annotated[int | None, Field(strict=True, ge=0, le=10_000_000)] = Field(
+        default=None, description="Of a trip. Tells two reports of one act from reports of two"
+    )
+    energy_wh: Annotated[int | None, Field(strict=True, ge=0, le=1_000_000_000_000)] = Field(
+        default=None, description="Of a charge"
+    )
     order_no: Text | None = Field(default=None, description="Number of an order; claimed once for ever")
     bill_no: Text | None = Field(default=None, description="Number of a bill; claimed once for ever")
     asset_id: Text | None = Field(default=None, description="A meter, charging pile or vehicle")
@@ -134,6 +141,9 @@ class ClaimView(BaseModel):
     region: str
     claimed_at: dt.datetime
     released_at: dt.datetime | None
+    comparison: dict[str, Any] | None = Field(
+        description="Of a duplicate that was compared with the act that won: the decision, its rule and its evidence"
+    )
 
 
 class DisclosureInput(BaseModel):

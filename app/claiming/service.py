@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
+import orjson
+
 import dedup.repository as tokens
 from app.claiming.decision import CLAIMED, DUPLICATE, Decided, decide
 from dedup import platform_claims
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from app.claiming.prepare import PreparedAct
     from dedup.platform_claims import ClaimRow
     from dedup.repository import Held, IntervalRow
+    from dedup.sightings import Clocks
 
 REJECTED: Final = "rejected"
 
@@ -46,6 +49,7 @@ async def claim(
     organisation_id: UUID,
     batch: Sequence["PreparedAct"],
     now: datetime.datetime,
+    clocks: "Clocks",
 ) -> list[Result]:
     """Answer one platform's claims, in order. What is refused leaves nothing behind, and may come again mended.
 
@@ -57,7 +61,8 @@ async def claim(
     known = await platform_claims.read_claims(driver, list(first_of))
     fresh = [act for act in first_of.values() if act.refusal is None and act.id not in known]
     results = {
-        decided.act.id: _result(decided) for decided in await _claim(driver, organisation_id, fresh, now)
+        decided.act.id: _result(decided)
+        for decided in await _claim(driver, organisation_id, fresh, now, clocks)
     }
     answers = []
     for act in batch:
@@ -78,7 +83,11 @@ async def claim(
 
 
 async def _claim(
-    driver: "asyncpg.Connection", organisation_id: UUID, acts: "Sequence[PreparedAct]", now: datetime.datetime
+    driver: "asyncpg.Connection",
+    organisation_id: UUID,
+    acts: "Sequence[PreparedAct]",
+    now: datetime.datetime,
+    clocks: "Clocks",
 ) -> list[Decided]:
     if not acts:
         return []
@@ -86,16 +95,16 @@ async def _claim(
     for act in acts:
         for _, token in act.whole:
             wanted.setdefault(token, act.id)
-    held = await tokens.take(
-        driver, (), wanted, {(token, day) for act in acts for _, token, day, _, _ in act.intervals}
-    )
-    decided = decide(acts, held)
+    intervals = {(token, day) for act in acts for _, token, day, _, _ in act.intervals}
+    intervals.update(near for act in acts for near in act.near)
+    held = await tokens.take(driver, (), wanted, intervals)
+    decided = decide(acts, held, clocks)
     writes = Writes()
     _correct_whole(writes, held)
-    rows, intervals = _rows(decided)
+    rows, claimed = _rows(decided)
     platform_claims.write_claims(writes, organisation_id, rows, now)
-    if intervals:
-        tokens.write_interval_claims(writes, intervals)
+    if claimed:
+        tokens.write_interval_claims(writes, claimed)
     await writes.execute(driver)
     return decided
 
@@ -114,24 +123,29 @@ def _rows(decided: list[Decided]) -> "tuple[list[ClaimRow], list[IntervalRow]]":
     rows: list[ClaimRow] = []
     intervals: list[IntervalRow] = []
     for each in decided:
-        act = each.act
+        act, refusal = each.act, each.refusal
         kept = b""
-        if each.winner_id is None:
+        if refusal is None:
+            seen = act.seen or tokens.NOTHING_SEEN
             kept = b"".join(token.bytes for _, token in act.whole)
             for _, token, day, start, end in act.intervals:
                 kept += token.bytes
-                intervals.append((token, day, act.id, start, end, act.started_s, act.ended_s))
-        outcome = CLAIMED if each.winner_id is None else DUPLICATE
+                intervals.append((token, day, act.id, start, end, act.started_s, act.ended_s, seen))
+            outcome, reason, winner, told = CLAIMED, None, None, None
+        else:
+            outcome, reason, winner = DUPLICATE, refusal.reason, refusal.winner
+            told = None if refusal.comparison is None else orjson.dumps(refusal.comparison).decode()
         rows.append(
             (
-                *(act.id, act.mac, act.scene, act.region, outcome, each.reason, each.winner_id, kept),
-                *(act.first_day, act.last_day),
+                *(act.id, act.mac, act.scene, act.region, outcome, reason, winner, kept),
+                *(act.first_day, act.last_day, told),
             )
         )
     return rows, intervals
 
 
 def _result(decided: Decided) -> Result:
-    if decided.winner_id is None:
+    refusal = decided.refusal
+    if refusal is None:
         return Result(CLAIMED, None, decided.act.id)
-    return Result(DUPLICATE, decided.reason, decided.act.id, decided.winner_id)
+    return Result(DUPLICATE, refusal.reason, decided.act.id, refusal.winner)

@@ -12,6 +12,7 @@ from accounts.ids import epoch_ms, uuid7_batch
 from accounts.models import AccountKind, EntryKind
 from app.crediting.models import Outcome
 from dedup.periods import day_of
+from dedup.repository import NOTHING_SEEN
 
 if TYPE_CHECKING:
     from accounts.postings import Posting
@@ -69,7 +70,14 @@ def book(
                     owed=owed,
                 )
             if candidate.aggregated_mg:
-                _aggregate(candidate, bookings, rules.asset(prepared.asset_key), next(entry_ids))
+                _aggregate(candidate, bookings)
+                if candidate.outcome is not Outcome.PENDING:
+                    _book_aggregate(candidate, bookings, rules.asset(prepared.asset_key), next(entry_ids))
+        elif candidate.outcome is Outcome.DUPLICATE:
+            # Claimed by nobody: what it would claim, should the claim be moved to it.
+            wanted = [token for _, token in candidate.whole]
+            wanted += [interval[1] for interval in candidate.intervals]
+            tokens = b"".join([token.bytes for token in wanted])
         bookings.activities.append(
             (
                 candidate.holder_id,
@@ -98,22 +106,27 @@ def book(
 def _claim(candidate: "Candidate", bookings: Bookings) -> bytes:
     prepared = candidate.prepared
     tokens = [token.bytes for _, token in candidate.whole]
+    seen = candidate.seen or NOTHING_SEEN
     for _, token, day, start, end in candidate.intervals:
         tokens.append(token.bytes)
         bookings.intervals.append(
-            (token, day, candidate.activity_id, start, end, prepared.started_s, prepared.ended_s)
+            (token, day, candidate.activity_id, start, end, prepared.started_s, prepared.ended_s, seen)
         )
     for cap, key in candidate.caps:
         bookings.caps[key] = cap.limit
     return b"".join(tokens)
 
 
-def _aggregate(candidate: "Candidate", bookings: Bookings, asset: int, entry_id: UUID) -> None:
-    """Gather the platform's part: an entry beside the person's, and the use of the threshold."""
+def _aggregate(candidate: "Candidate", bookings: Bookings) -> None:
+    """Gather the use of the platform's threshold, also of what waits."""
     if candidate.aggregation is None:
         raise ValueError("only with the person's consent")
     limit, key = candidate.aggregation
     bookings.caps[key] = limit
+
+
+def _book_aggregate(candidate: "Candidate", bookings: Bookings, asset: int, entry_id: UUID) -> None:
+    """Gather the platform's part: an entry beside the person's."""
     accounts = (AccountKind.ISSUANCE_SIDE, AccountKind.PLATFORM_AGGREGATE)
     bookings.entries.append(
         (

@@ -140,11 +140,17 @@ def write_awards(writes: "Writes", awards: Awards) -> None:
 
 async def undo_awards(
     driver: "asyncpg.Connection", activity: "Activity", policy: "SpentReversal", now: datetime.datetime
-) -> None:
-    """Take back what campaigns gave for an act of a locked holder; what is not lost goes back to their budgets."""
+) -> int:
+    """Take back what campaigns gave for an act of a locked holder; what is not lost goes back to their budgets.
+
+    Answers how many points are lost.
+    """
+    all_lost = 0
     for row in await repository.read_awards(driver, activity.holder_id, activity.id):
         earned = Part(row["asset_id"], row["expires_on"], row["points"])
         undone = Undoing(activity.holder_id, activity.id, earned, row["campaign_id"])
         lost = await take_back(driver, undone, policy, now)
         await repository.return_progress(driver, activity.holder_id, row["campaign_id"], row["points"])
         await repository.return_budget(driver, row["campaign_id"], activity.id, row["points"] - lost)
+        all_lost += lost
+    return all_lost

@@ -5,19 +5,33 @@ behind it, exactly as if they had come one after the other.
 """
 
 import datetime
+import enum
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from app.crediting import sameness
 from app.crediting.models import Outcome
 from app.crediting.rules import aggregation_key
 from dedup.periods import day_of
+from dedup.sightings import Clocks
 
 if TYPE_CHECKING:
     from app.crediting.prepare import Interval, Prepared
     from app.crediting.rules import CapRule, Rule
+    from dedup.repository import Remembered, Seen
 
 HOLDING = frozenset({Outcome.CREDITED, Outcome.CAPPED, Outcome.PENDING})
+
+HELD = "held_for_review"
+
+
+class Verdict(enum.StrEnum):
+    """What signals have done with an act, where an operator said so."""
+
+    HOLD = "hold"
+    REJECT = "reject"
+
 
 CapKey = tuple[UUID, str, datetime.date]
 """(holder, rule, first day of the window)."""
@@ -32,13 +46,18 @@ class Candidate:
         "aggregation",
         "caps",
         "co2e_mg",
+        "comparison",
+        "elsewhere",
         "holder_id",
         "intervals",
+        "near",
         "outcome",
         "person_key",
         "points",
         "prepared",
         "reason",
+        "seen",
+        "verdict",
         "whole",
         "winner_id",
     )
@@ -49,9 +68,17 @@ class Candidate:
         self.activity_id = activity_id
         self.whole: list[tuple[str, UUID]] = []
         self.intervals: list[Interval] = []
+        self.near: list[tuple[UUID, datetime.date]] = []
+        """Tokens of the days next to those of the act, where something within reach of it may be held."""
+        self.seen: Seen | None = None
+        """What later acts of the person are compared with; None where it claims no time of a person."""
+        self.comparison: dict[str, Any] | None = None
         self.caps: list[tuple[CapRule, CapKey]] = []
         self.aggregation: tuple[int, CapKey] | None = None
         """Where the person lets the platform take the reduction: the threshold in mg, and its window."""
+        self.verdict: Verdict | None = None
+        self.elsewhere = False
+        """Whether a neighbour's claim excludes it."""
         self.outcome = Outcome.REJECTED
         self.reason: str | None = None
         self.winner_id: UUID | None = None
@@ -73,7 +100,11 @@ class State:
     """Whole tokens that were free, each with the activity that has it in the database for now."""
     whole: dict[UUID, UUID] = field(default_factory=dict)
     intervals: dict[UUID, list[tuple[int, int, UUID]]] = field(default_factory=dict)
+    seen: "dict[UUID, Remembered]" = field(default_factory=dict)
+    """Of the activities among `intervals` what later ones are compared with, where it was kept."""
     caps: dict[CapKey, int] = field(default_factory=dict)
+    clocks: Clocks = field(default_factory=Clocks, compare=False)
+    """What is known of how far the sources' clocks are apart."""
 
 
 def window_start(per: str, started_s: int) -> datetime.date:
@@ -110,7 +141,13 @@ def decide(candidates: list[Candidate], state: State) -> None:
         if prepared.refusal is not None:
             candidate.reason = prepared.refusal
             continue
+        if candidate.verdict is Verdict.REJECT:
+            candidate.reason = "rejected_by_signal"
+            continue
         if _claimed(candidate, state):
+            continue
+        if candidate.elsewhere:
+            candidate.outcome, candidate.reason = Outcome.DUPLICATE, "claimed_elsewhere"
             continue
         credited = _within_caps(candidate, state)
         if credited is None:
@@ -119,6 +156,8 @@ def decide(candidates: list[Candidate], state: State) -> None:
         _take(candidate, state, credited)
         if candidate.aggregation is not None:
             _give_to_platform(candidate, candidate.aggregation, state)
+        if candidate.verdict is Verdict.HOLD:
+            candidate.outcome, candidate.reason = Outcome.PENDING, HELD
         if prepared.programme.counts(prepared.evidence):
             candidate.points = prepared.programme.points(
                 prepared.scene, prepared.inputs, candidate.co2e_mg, prepared.quantified_mg
@@ -133,6 +172,8 @@ def _claimed(candidate: Candidate, state: State) -> bool:
             candidate.reason = "claimed_" + rule
             candidate.winner_id = owner
             return True
+    if candidate.seen is not None:
+        return sameness.refused(candidate, state)
     for rule, token, _, start, end in candidate.intervals:
         for other_start, other_end, owner in state.intervals.get(token, ()):
             if start < other_end and other_start < end:

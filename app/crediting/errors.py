@@ -73,3 +73,15 @@ class WithoutConsent(DomainError):
     """The holder's consent is no longer live, or the account is not active."""
 
     code = "activity.no_consent"
+
+
+class ClaimHeld(DomainError):
+    """What the act would claim is another activity's."""
+
+    code = "activity.claimed"
+
+
+class CapReached(DomainError):
+    """The caps of the act's own day leave nothing."""
+
+    code = "activity.cap_reached"

@@ -10,6 +10,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from accounts.ids import public_id
 from accounts.quantities import grams
 from app.auth.principal import NATION
+from app.crediting.comparisons import comparison_of
+from app.crediting.corroboration_trail import CorroborationTrail, trail_of
 from app.crediting.decision import HOLDING
 from app.crediting.models import Activity, MethodologyVersion
 from app.crediting.prepare import EPOCH, SECOND
@@ -17,7 +19,11 @@ from app.crediting.queries import ActivityView, collection_window, view
 from app.crediting.recalculated import RecalculatedView, history_of, views
 from app.crediting.rules import Rules
 from app.database import driver_of
+from app.disputes.repository import about
+from app.disputes.schemas import DisputeTrail, trail
 from app.programmes.repository import read_contents
+from app.review.schemas import ReviewTrail
+from app.review.trails import review_of
 from dedup.periods import day_of
 from methodologies import Methodology, Refused, rebuild
 from points.campaign_repository import read_awards
@@ -80,8 +86,22 @@ class ActivityExplanation(BaseModel):
     caps: list[dict[str, Any]]
     claims: list[dict[str, Any]] = Field(description="What the act holds, so that it counts once")
     points_rule: dict[str, Any]
+    comparison: dict[str, Any] | None = Field(
+        description="Where another report of the same act was credited, or one that excludes this act: the decision, "
+        "its rule and its evidence in points; null where nothing was compared"
+    )
+    corroboration: CorroborationTrail = Field(
+        description="The evidence grade as reported and as raised by other platforms' reports of the same act, and "
+        "the credits that this activity stands or stood behind"
+    )
     recalculations: list[RecalculatedView] = Field(
         description="Where a corrected version changed the credit: from what to what, the first one first"
+    )
+    disputes: list[DisputeTrail] = Field(
+        description="Where the outcome was contested, or a claim moved to this activity or away from it"
+    )
+    review: ReviewTrail | None = Field(
+        description="What signals across activities said of it, and what became of it where one held it"
     )
     bonuses: list[Bonus] = Field(description="What campaigns gave beside `points`, as it was booked")
 
@@ -194,6 +214,10 @@ async def explain(session: AsyncSession, rules: Rules, activity: Activity) -> Ac
             "rounding": programme.rounding,
             "self_report": programme.self_report,
         },
+        comparison=await comparison_of(session, activity.holder_id, activity.id),
+        corroboration=await trail_of(session, activity),
         recalculations=await views(session, history),
+        disputes=[trail(*each) for each in await about(session, activity)],
+        review=await review_of(session, activity),
         bonuses=await _bonuses(session, activity),
     )

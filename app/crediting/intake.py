@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from app.crediting.prepare import Prepared, Preparer
     from app.database import Chain, Database
+    from app.neighbours.asking import Elsewhere
 
 
 class Intake:
@@ -33,10 +34,12 @@ class Intake:
         *,
         committers: int,
         group_max: int,
+        elsewhere: "Elsewhere | None" = None,
     ) -> None:
         self.preparer = preparer
         self.clock = clock
         self._database = database
+        self._elsewhere = elsewhere
         self._locking = asyncio.Lock()
         self._groups: Groups[Prepared, Result] = Groups(
             database, self._attempt, Unprocessable, committers=committers, group_max=group_max
@@ -48,6 +51,8 @@ class Intake:
 
         Raises `Unprocessable` where the database refuses this very report, `StorageUnavailable` where it is away.
         """
+        if self._elsewhere is not None:
+            await self._elsewhere.look([prepared])
         return await self._groups.submit(prepared)
 
     async def report_batch(self, batch: Sequence["Prepared"]) -> list[Result | DomainError]:
@@ -55,6 +60,8 @@ class Intake:
 
         Where the database refuses an item, that item alone is answered by `Unprocessable`.
         """
+        if self._elsewhere is not None:
+            await self._elsewhere.look(batch)
         return await self._groups.submit_batch(batch)
 
     async def close(self) -> None:

@@ -60,6 +60,7 @@ class Activity(SQLModel, table=True):
         CheckConstraint("aggregated_mg >= 0", name="activities_aggregated"),
         Index("activities_id", "id"),
         Index("activities_aggregating", "source_id", "id", postgresql_where=text("aggregated_mg > 0")),
+        Index("activities_lost", "id", postgresql_where=text("outcome = 'duplicate'")),
         {"postgresql_partition_by": "RANGE (id)"},
     )
 

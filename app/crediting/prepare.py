@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from accounts.repository import AssetKey
     from app.crediting.rules import ClaimRule, Rule, Rules
     from app.crediting.schemas import ActivityReport
+    from app.neighbours.ledger import Ledger
     from dedup.person_key import IdentityHasher
     from dedup.tokens import TokenMaker
     from points.programmes import Programme
@@ -41,6 +42,8 @@ class Prepared:
 
     __slots__ = (
         "asset_key",
+        "device",
+        "elsewhere",
         "ended_at",
         "ended_s",
         "event_id",
@@ -65,6 +68,9 @@ class Prepared:
     )
 
     asset_key: "AssetKey"
+    device: UUID | None
+    elsewhere: bool | None
+    """Whether a neighbour holds it that counts here; None where one was to be asked and did not answer in time."""
     points_key: "AssetKey"
     programme: "Programme"
     quantified_mg: int
@@ -94,12 +100,19 @@ class Preparer:
     def __init__(self, rules: "Rules", hasher: "IdentityHasher", tokens: "TokenMaker") -> None:
         self.rules = rules
         self.listeners = Listeners()
+        self.ledger: Ledger | None = None
+        """Set where neighbours are told what is credited here."""
         self._hasher = hasher
         self._tokens = tokens
         self._later: list[tuple[datetime.datetime, Rules]] = []
         self._known_until = NEVER
         self._turns_at = NEVER
         self._on_stale: Callable[[], None] = lambda: None
+
+    @property
+    def tokens(self) -> "TokenMaker":
+        """What makes the tokens of claims."""
+        return self._tokens
 
     def exchange(
         self,
@@ -154,6 +167,7 @@ class Preparer:
         if now >= self._turns_at:
             self._turn(now)
         p = Prepared()
+        p.elsewhere = False
         p.source_id = source_id
         p.event_id = report.event_id
         p.scene = report.scene
@@ -187,6 +201,10 @@ class Preparer:
             # Answered like any unknown person: nobody learns more from a malformed number.
             p.identity_token = None
         tokens = self._tokens
+        # Looked at where signals are switched on, and nowhere else.
+        p.device = None
+        if report.device is not None and self.rules.reviews:
+            p.device = DriverUUID(tokens.once("device", "", report.device))
         p.receipt_token = DriverUUID(tokens.receipt(source_id.bytes, report.event_id))
         p.mac = tokens.body_mac(
             orjson.dumps(
@@ -225,18 +243,20 @@ class Preparer:
 
         Of one person's keys, one after the other: while keys rotate, a claim is made under both.
         """
-        whole, intervals = self._claims(p, person_keys[:PERSON_KEY_BYTES])
+        whole, intervals = self.claims_under(self._tokens, p, person_keys[:PERSON_KEY_BYTES])
         for start in range(PERSON_KEY_BYTES, len(person_keys), PERSON_KEY_BYTES):
-            more, others = self._claims(p, person_keys[start : start + PERSON_KEY_BYTES])
+            more, others = self.claims_under(self._tokens, p, person_keys[start : start + PERSON_KEY_BYTES])
             # What needs no person is the same under every key.
             whole += [claim for claim in more if claim not in whole]
             intervals += [claim for claim in others if claim not in intervals]
         return whole, intervals
 
-    def _claims(self, p: Prepared, person_key: bytes) -> tuple[list[tuple[str, UUID]], list["Interval"]]:
+    def claims_under(
+        self, tokens: "TokenMaker", p: Prepared, person_key: bytes
+    ) -> tuple[list[tuple[str, UUID]], list["Interval"]]:
+        """The same of one person key, and by these tokens: neighbours have others in common."""
         whole: list[tuple[str, UUID]] = []
         intervals: list[Interval] = []
-        tokens = self._tokens
         if p.rule is None:
             return whole, intervals
         for claim in p.rule.claims:

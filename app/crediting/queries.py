@@ -11,6 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from accounts.ids import moment_ms, owner_id, public_id
 from accounts.quantities import grams
 from app.auth import scopes
+from app.crediting.decision import HELD
 from app.crediting.errors import ActivityNotFound
 from app.crediting.models import Activity, Outcome
 from app.crediting.prepare import EPOCH, SECOND
@@ -82,6 +83,8 @@ def collection_window(
     """
     rule = methodology.text.collection or (programme.collection if programme is not None else None)
     if rule is None or activity.outcome != Outcome.PENDING or activity.reversed_at is not None:
+        return None
+    if activity.reason == HELD:
         return None
     day = day_of((activity.started_at - EPOCH) // SECOND) + datetime.timedelta(days=rule.after_days)
     opens = datetime.datetime.combine(day, datetime.time(), LOCAL)

@@ -2,10 +2,11 @@
 
 import datetime
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from accounts.repository import LIVE_CONSENTS
+from accounts.repository import PEOPLE
 from dedup.writes import Writes, columns
 
 if TYPE_CHECKING:
@@ -56,51 +57,87 @@ async def read_caps(
     driver: "asyncpg.Connection", holder_ids: Sequence[UUID], windows: Iterable[datetime.date]
 ) -> CapUse:
     """What is used of locked holders' windows in the months of these."""
-    parts, bounds = _caps_of_months(windows, 1)
-    rows = await driver.fetch(" UNION ALL ".join(parts), holder_ids, *bounds)
+    rows = await driver.fetch(
+        "SELECT holder_id, rule, window_start, used FROM tanpuhui_caps_now($1::uuid[], $2::date[], $3::date[])",
+        holder_ids,
+        *_months(windows),
+    )
     return {(row[0], row[1], row[2]): row[3] for row in rows}
 
 
-async def read_consents_and_caps(
+@dataclass(slots=True)
+class People:
+    """The people of a batch, and what their locks guard."""
+
+    known: dict[UUID, tuple[UUID, bytes]] = field(default_factory=dict)
+    """Identity token → (holder, person keys one behind the other)."""
+    statuses: dict[UUID, int] = field(default_factory=dict)
+    """Of the holders that are locked."""
+    owing: set[UUID] = field(default_factory=set)
+    """Locked holders that owe points."""
+    granted: set[tuple[int, str]] = field(default_factory=set)
+    """(place among the asked, scene group) of live consents of locked holders."""
+    caps: CapUse = field(default_factory=dict)
+    """Of locked holders."""
+
+
+async def lock_people(
     driver: "asyncpg.Connection",
     asked: Sequence[tuple[UUID, UUID, str, datetime.datetime]],
     windows: Iterable[datetime.date],
-) -> tuple[set[tuple[int, str]], CapUse]:
-    """What holders' locks guard, in one round trip: `LIVE_CONSENTS` for the asked, `read_caps` of their holders."""
-    parts, bounds = _caps_of_months(windows, len(asked[0]))
-    columns_of_caps = "holder_id, rule, window_start, used, NULL::bigint"
-    caps = (f"SELECT {columns_of_caps} FROM ({part}) c" for part in parts)
-    consents = f"SELECT NULL::uuid, scene_group, NULL::date, NULL::bigint, n FROM ({LIVE_CONSENTS}) l"
-    statement = " UNION ALL ".join((consents, *caps))
-    found = await driver.fetch(statement, *columns(asked), *bounds)
-    granted: set[tuple[int, str]] = set()
-    used: CapUse = {}
-    for holder, text, window, amount, place in found:
-        if place is None:
-            used[holder, text, window] = amount
+    *,
+    wait: bool,
+) -> People:
+    """Find and lock the holders of (identity token, source, scene group, time), and read what their locks guard.
+
+    Locks in id order; without `wait` only those that are free. One round trip: the functions are called when all locks
+    are held, and read by snapshots of their own.
+    """
+    rows = await driver.fetch(
+        f"""
+        WITH people AS MATERIALIZED ({PEOPLE}), locked AS MATERIALIZED (
+            SELECT holder_id, status, owed_points > 0 AS owes FROM balances
+            WHERE holder_id = ANY(ARRAY(SELECT id FROM people))
+            ORDER BY holder_id FOR NO KEY UPDATE {"" if wait else "SKIP LOCKED"}
+        ), mine AS MATERIALIZED (
+            SELECT array_agg(l.holder_id ORDER BY k.n) AS holders
+            FROM unnest($1::uuid[]) WITH ORDINALITY AS k (token, n)
+            LEFT JOIN people p ON p.token = k.token LEFT JOIN locked l ON l.holder_id = p.id
+        )
+        SELECT 1, token, id, person_key, NULL::bigint, NULL::varchar, NULL::date FROM people
+        UNION ALL SELECT 2, NULL, holder_id, NULL, status, CASE WHEN owes THEN '' END, NULL FROM locked
+        UNION ALL SELECT 3, NULL, NULL, NULL, c.n, c.scene_group, NULL
+            FROM mine, tanpuhui_consents_now(mine.holders, $2::uuid[], $3::varchar[], $4::timestamptz[]) c
+        UNION ALL SELECT 4, NULL, c.holder_id, NULL, c.used, c.rule, c.window_start
+            FROM mine, tanpuhui_caps_now(mine.holders, $5::date[], $6::date[]) c
+        """,
+        *columns(asked),
+        *_months(windows),
+    )
+    people = People()
+    for kind, token, holder, key, number, text, window in rows:
+        if kind == 1:
+            people.known[token] = (holder, key)
+        elif kind == 2:  # noqa: PLR2004 - the numbers of the statement's parts
+            people.statuses[holder] = number
+            if text is not None:
+                people.owing.add(holder)
+        elif kind == 3:  # noqa: PLR2004
+            people.granted.add((number, text))
         else:
-            granted.add((place, text))
-    return granted, used
+            people.caps[holder, text, window] = number
+    return people
 
 
-def _caps_of_months(windows: Iterable[datetime.date], before: int) -> tuple[list[str], list[datetime.date]]:
-    """A SELECT of `$1`'s holders for each month, and the bounds that are its arguments after so many others.
+def _months(windows: Iterable[datetime.date]) -> tuple[list[datetime.date], list[datetime.date]]:
+    """First and last of these windows in each month.
 
-    Each month apart, so that a year's window does not lead through all months since January. By `= ANY` and bounds,
-    and by no join: a plan made while a month is empty would join the other way round.
+    Each month apart, so that a year's window does not lead through all months since January.
     """
     months: dict[tuple[int, int], list[datetime.date]] = {}
     for window in windows:
         months.setdefault((window.year, window.month), []).append(window)
-    bounds = [bound for month in months.values() for bound in (min(month), max(month))]
-    parts = [
-        f"""
-        SELECT holder_id, rule, window_start, used FROM cap_usage
-        WHERE holder_id = ANY($1::uuid[]) AND window_start BETWEEN ${place} AND ${place + 1}
-        """
-        for place in range(before + 1, before + 1 + len(bounds), 2)
-    ]
-    return parts, bounds
+    return [min(month) for month in months.values()], [max(month) for month in months.values()]
 
 
 def write_caps(

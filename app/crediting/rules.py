@@ -6,6 +6,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from app.auth.principal import covers
+from app.neighbours.agreements import Agreements
+from app.review.policy import ReviewPolicies
+from dedup.sightings import Clocks
 from points.campaigns import Campaigns
 
 if TYPE_CHECKING:
@@ -52,6 +55,10 @@ class Rule:
     claims: tuple[ClaimRule, ...]
     report_within_days: int | None
     collected: bool
+    body: str | None = None
+    """Name of the claim on the person's own time."""
+    numbered: str | None = None
+    """Name of the claim on the order number, for ever."""
     aggregation: CapRule | None = None
     """What a platform takes of a person; `key` is to be ended by the platform."""
     excluded: bool = False
@@ -77,10 +84,16 @@ class Rules:
         ids: dict[str, int],
         exclusions: Iterable[ExcludedDays] = (),
         campaigns: Campaigns | None = None,
+        reviews: ReviewPolicies | None = None,
+        clocks: Clocks | None = None,
+        agreements: Agreements | None = None,
     ) -> None:
         self.catalogue = catalogue
         self.programmes = programmes
         self.campaigns = campaigns or Campaigns()
+        self.reviews = reviews or ReviewPolicies()
+        self.clocks = clocks or Clocks()
+        self.agreements = agreements or Agreements()
         self._ids = ids
         self._exclusions = tuple(exclusions)
         self._rules: dict[str, Rule] = {}
@@ -95,6 +108,9 @@ class Rules:
         exclusions: Iterable[ExcludedDays],
         programmes: "Programmes | None" = None,
         campaigns: Campaigns | None = None,
+        reviews: ReviewPolicies | None = None,
+        clocks: Clocks | None = None,
+        agreements: Agreements | None = None,
     ) -> "Rules":
         """Rules of other texts that go on with what is known of assets, so that they can be exchanged at any time."""
         following = Rules(
@@ -103,6 +119,9 @@ class Rules:
             ids,
             exclusions,
             self.campaigns if campaigns is None else campaigns,
+            self.reviews if reviews is None else reviews,
+            self.clocks if clocks is None else clocks,
+            self.agreements if agreements is None else agreements,
         )
         following._assets = self._assets
         return following
@@ -164,16 +183,19 @@ class Rules:
     def rule_of(self, methodology: "Methodology", methodology_id: int) -> Rule:
         """The rule of a text, whether it is in the catalogue or not."""
         scene = self.catalogue.scenes()[methodology.scene]
+        claims = tuple(
+            ClaimRule(claim.rule, frozenset(claim.of.split("+")), claim.period, claim.required)
+            for claim in methodology.claims
+        )
         return Rule(
             methodology=methodology,
             methodology_id=methodology_id,
             scene_group=scene.group,
             movement=scene.movement,
             caps=cap_rules(methodology),
-            claims=tuple(
-                ClaimRule(claim.rule, frozenset(claim.of.split("+")), claim.period, claim.required)
-                for claim in methodology.claims
-            ),
+            claims=claims,
+            body=_named(claims, "person", "act"),
+            numbered=_named(claims, "order_no", "forever"),
             report_within_days=methodology.text.report_within_days,
             collected=methodology.text.collection is not None,
             aggregation=aggregation_rule(methodology),
@@ -182,6 +204,10 @@ class Rules:
     def id_of(self, methodology: "Methodology") -> int:
         """Id in this database of a text of the catalogue."""
         return self._ids[methodology.content_hash]
+
+
+def _named(claims: tuple[ClaimRule, ...], part: str, period: str) -> str | None:
+    return next((claim.rule for claim in claims if claim.period == period and part in claim.parts), None)
 
 
 def cap_rules(methodology: "Methodology") -> tuple[CapRule, ...]:

@@ -79,6 +79,11 @@ class ActivityReport(BaseModel):
     issuer: Text | None = Field(
         default=None, description="Who issued the number or the bill; the source itself where absent"
     )
+    device: Annotated[Text, StringConstraints(pattern=r"\S")] | None = Field(
+        default=None,
+        description="What the app was used on, as the source names it. Hashed on arrival, and only where a region "
+        "watches devices; never stored or logged as it is, and not compared when the same report comes again",
+    )
     evidence: Literal["platform", "self_report"] = "platform"
     start: Coordinate | None = None
     end: Coordinate | None = None

@@ -1,7 +1,7 @@
 """The one way an activity becomes a credit: methodology, claims, ledger and points in one commit.
 
 `credit` runs inside a transaction that its caller commits. Locks are taken kind by kind, each in key order, and
-what they guard is read by the next statement, so that nothing is decided on a snapshot from before the wait.
+what they guard is read by functions that see what is true behind them, and not a snapshot from before the wait.
 """
 
 import asyncio
@@ -18,11 +18,15 @@ from accounts import repository as ledger
 from accounts.ids import epoch_ms, uuid7_batch
 from accounts.models import HolderStatus
 from accounts.postings import append_entries
-from app.crediting import repository
+from app.crediting import repository, sameness
 from app.crediting.bookings import book
 from app.crediting.campaigns import acts_of, award, book_awards, write_awards
+from app.crediting.comparisons import write_comparisons
+from app.crediting.corroboration import write_corroborations
 from app.crediting.decision import Candidate, State, decide, let_aggregate, window_start, windows_of
 from app.crediting.models import Outcome
+from app.neighbours.repository import write_ledger
+from app.review import signals
 from app.webhooks import outbox
 from dedup.periods import day_of
 from dedup.writes import Writes, columns
@@ -35,6 +39,7 @@ if TYPE_CHECKING:
     from app.crediting.bookings import Bookings
     from app.crediting.campaigns import Awards
     from app.crediting.prepare import Prepared, Preparer
+    from app.neighbours.repository import LedgerRow
 
 
 @dataclass(slots=True)
@@ -101,7 +106,7 @@ async def _round(
     locking: asyncio.Lock | None,
 ) -> list[Result | None]:
     """Answer the reports whose holders' locks are free; without `locking` wait for the locks, and answer all."""
-    state = State()
+    state = State(clocks=preparer.rules.clocks)
     eligible, aggregating, busy, owing = await _eligible(driver, batch, state, locking)
     new = await _acquire(driver, preparer, batch, eligible, state, now) if eligible else {}
     results: dict[int, Result] = {}
@@ -112,6 +117,9 @@ async def _round(
         candidates = list(new.values())
         for index in aggregating & new.keys():
             let_aggregate(new[index])
+        weighed = signals.NOTHING
+        if preparer.rules.reviews:
+            weighed = await signals.weigh(driver, preparer.rules.reviews, candidates, state)
         decide(candidates, state)
         owed = await receivables.read_owed(driver, list(owing)) if owing else None
         bookings = book(candidates, preparer.rules, now, owed)
@@ -121,7 +129,8 @@ async def _round(
             awards = await award(driver, acts_of(candidates, preparer.rules, today), today)
             book_awards(bookings, awards, owed)
         events = outbox.credited(preparer.listeners, candidates)
-        await _write(driver, bookings, state, now, awards, events)
+        exchanged = await preparer.ledger.rows(driver, preparer, candidates) if preparer.ledger else ()
+        await _write(driver, bookings, state, now, awards, events, weighed, candidates, exchanged)
         for index, candidate in new.items():
             results[index] = Result(
                 candidate.outcome,
@@ -167,44 +176,45 @@ Eligible = dict[int, tuple[UUID, bytes]]
 async def _eligible(
     driver: "asyncpg.Connection", batch: Sequence["Prepared"], state: State, locking: asyncio.Lock | None
 ) -> tuple[Eligible, set[int], set[int], set[UUID]]:
-    """Lock the holders and read the use of their caps.
+    """Lock the holders and read what their locks guard.
 
     Answers who may be credited, whose reductions the source may take, who is busy, who owes.
     """
-    tokens = {p.identity_token for p in batch if p.identity_token is not None and p.refusal not in MENDABLE}
-    if not tokens:
-        return {}, set(), set(), set()
-    async with locking or contextlib.nullcontext():
-        people, statuses, owing = await ledger.lock_people(driver, list(tokens), wait=locking is None)
-    eligible: Eligible = {}
-    busy: set[int] = set()
-    aggregating: set[int] = set()
     indexes: list[int] = []
     asked: list[tuple[UUID, UUID, str, datetime.datetime]] = []
     windows: set[datetime.date] = set()
     for index, p in enumerate(batch):
-        person = people.get(p.identity_token) if p.identity_token is not None else None
-        if person is None or p.rule is None or p.refusal in MENDABLE:
+        if p.identity_token is not None and p.rule is not None and p.refusal not in MENDABLE:
+            indexes.append(index)
+            asked.append((p.identity_token, p.source_id, p.rule.scene_group, p.started_at))
+            windows.update(windows_of(p.rule, p.started_s))
+    if not asked:
+        return {}, set(), set(), set()
+    async with locking or contextlib.nullcontext():
+        people = await repository.lock_people(driver, asked, windows, wait=locking is None)
+    state.caps = people.caps
+    eligible: Eligible = {}
+    busy: set[int] = set()
+    aggregating: set[int] = set()
+    for place, (index, (token, _, group, _)) in enumerate(zip(indexes, asked, strict=True), 1):
+        person = people.known.get(token)
+        if person is None:
             continue
-        status = statuses.get(person[0])
+        status = people.statuses.get(person[0])
         if status is None and locking is not None:
             busy.add(index)
-        elif status == HolderStatus.ACTIVE:
-            eligible[index] = person
-            indexes.append(index)
-            asked.append((person[0], p.source_id, p.rule.scene_group, p.started_at))
-            windows.update(windows_of(p.rule, p.started_s))
-    if asked:
-        granted, state.caps = await repository.read_consents_and_caps(driver, asked, windows)
-        for place, (index, (_, _, group, _)) in enumerate(zip(indexes, asked, strict=True), 1):
-            rule = batch[index].rule
-            if (place, group) not in granted or (
-                rule and rule.movement and (place, ledger.MOVEMENT) not in granted
-            ):
-                del eligible[index]
-            elif rule and rule.aggregation and (place, ledger.AGGREGATION) in granted:
-                aggregating.add(index)
-    return eligible, aggregating, busy, owing
+            continue
+        rule = batch[index].rule
+        if (
+            status != HolderStatus.ACTIVE
+            or (place, group) not in people.granted
+            or (rule and rule.movement and (place, ledger.MOVEMENT) not in people.granted)
+        ):
+            continue
+        eligible[index] = person
+        if rule and rule.aggregation and (place, ledger.AGGREGATION) in people.granted:
+            aggregating.add(index)
+    return eligible, aggregating, busy, people.owing
 
 
 async def _acquire(
@@ -230,13 +240,15 @@ async def _acquire(
         for _, token in candidate.whole:
             wanted.setdefault(token, candidate.activity_id)
     intervals = {(token, day) for c in candidates.values() for _, token, day, _, _ in c.intervals}
+    intervals.update(near for c in candidates.values() for near in c.near)
     held = await claims.take(
         driver,
         [(c.prepared.receipt_token, c.prepared.mac, c.holder_id, c.activity_id) for c in candidates.values()],
         wanted,
         intervals,
     )
-    state.acquired, state.whole, state.intervals = held.acquired, held.whole, held.intervals
+    state.acquired, state.whole = held.acquired, held.whole
+    state.intervals, state.seen = held.intervals, held.seen
     return {index: c for index, c in candidates.items() if c.prepared.receipt_token in held.receipts}
 
 
@@ -244,8 +256,10 @@ def _candidate(
     preparer: "Preparer", prepared: "Prepared", person: tuple[UUID, bytes], activity_id: UUID
 ) -> Candidate:
     candidate = Candidate(prepared, person, activity_id)
+    candidate.elsewhere = prepared.elsewhere is True
     if prepared.refusal is None and prepared.rule is not None:
         candidate.whole, candidate.intervals = preparer.claims(prepared, candidate.person_key)
+        sameness.arm(candidate, preparer.tokens)
         candidate.caps = [
             (cap, (candidate.holder_id, cap.key, window_start(cap.per, prepared.started_s)))
             for cap in prepared.rule.caps
@@ -300,8 +314,16 @@ async def _write(
     now: datetime.datetime,
     awards: "Awards | None",
     events: Sequence[outbox.Event],
+    weighed: signals.Weighed,
+    candidates: Sequence[Candidate],
+    exchanged: "Sequence[LedgerRow]",
 ) -> None:
     writes = Writes()
+    if exchanged:
+        write_ledger(writes, exchanged, now)
+    signals.write(writes, weighed, now)
+    write_comparisons(writes, candidates)
+    write_corroborations(writes, candidates, now)
     _correct_whole(writes, state)
     if bookings.activities:
         repository.write_activities(writes, bookings.activities)

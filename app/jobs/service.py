@@ -8,7 +8,10 @@ from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.api.models import IdempotentAnswer
+from app.archives.job import archive_due
 from app.auth.residents import forget_sessions
+from app.clocks.job import measure_clocks
+from app.crediting.precedence import move_outranked
 from app.database import driver_of
 from app.jobs.expiry import expire_points
 from app.jobs.runner import Recurring
@@ -16,6 +19,7 @@ from app.my_data import jobs as my_data
 from app.ranks import service as ranks
 from app.ranks.store import Ranks
 from app.recalculation.job import Recalculator
+from app.review.service import decide_due, forget_traces
 from app.settling.job import settle_months
 from app.versions.shadow import compare_shadows
 from app.webhooks.forgetting import drop_deliveries
@@ -42,7 +46,7 @@ async def forget_answers(session: AsyncSession, now: datetime.datetime) -> None:
     await session.exec(delete(IdempotentAnswer).where(col(IdempotentAnswer.created_at) < now - KEPT_ANSWERS))
 
 
-def recurring(services: "Services") -> list[Recurring]:
+def recurring(services: "Services") -> list[Recurring]:  # noqa: C901 - one small function for each job
     """All jobs of the service."""
 
     async def rotate_keys(session: AsyncSession, now: datetime.datetime) -> None:
@@ -71,6 +75,22 @@ def recurring(services: "Services") -> list[Recurring]:
     async def issue_settlements(session: AsyncSession, now: datetime.datetime) -> None:
         await settle_months(services.database, session, now)
 
+    async def exchange_claims(_session: AsyncSession, _now: datetime.datetime) -> None:
+        # Each page and each reversal commits by itself; the lease only spares the other processes the look.
+        await services.neighbours.exchange_all()
+
+    async def decide_held(session: AsyncSession, now: datetime.datetime) -> None:
+        await decide_due(services.database, session, services.rules_now(), now)
+
+    async def take_over(session: AsyncSession, now: datetime.datetime) -> None:
+        await move_outranked(services.database, session, services.rules_now(), now)
+
+    async def clocks(session: AsyncSession, now: datetime.datetime) -> None:
+        await measure_clocks(await driver_of(session), services.rules_now(), now)
+
+    async def archive_claims(session: AsyncSession, now: datetime.datetime) -> None:
+        await archive_due(services.settings, services.database, session, services.rules_now(), now)
+
     return [
         Recurring("make_partitions", datetime.timedelta(days=1), make_partitions),
         Recurring("forget_answers", datetime.timedelta(days=1), forget_answers),
@@ -81,6 +101,12 @@ def recurring(services: "Services") -> list[Recurring]:
         Recurring("return_redemptions", datetime.timedelta(seconds=30), return_redemptions),
         Recurring("rebuild_ranks", datetime.timedelta(days=1), rebuild_ranks),
         Recurring("update_ranks", datetime.timedelta(minutes=1), update_ranks),
+        Recurring("move_outranked", datetime.timedelta(seconds=10), take_over),
+        Recurring("archive_claims", datetime.timedelta(days=1), archive_claims),
+        Recurring("measure_clocks", datetime.timedelta(hours=1), clocks),
+        Recurring("decide_held", datetime.timedelta(minutes=1), decide_held),
+        Recurring("forget_traces", datetime.timedelta(days=1), forget_traces),
+        Recurring("exchange_claims", datetime.timedelta(minutes=5), exchange_claims),
         Recurring("expire_points", datetime.timedelta(minutes=10), expire),
         Recurring("issue_settlements", datetime.timedelta(minutes=10), issue_settlements),
         Recurring("rotate_keys", datetime.timedelta(hours=6), rotate_keys),

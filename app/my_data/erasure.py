@@ -17,6 +17,7 @@ from accounts.postings import Posting, post
 from accounts.teams.service import leave_all
 from app.auth import audit, resident_repository, signatures
 from app.auth.principal import Principal
+from app.crediting import precedence_choice
 from app.database import driver_of
 from app.my_data import exports
 from app.my_data.errors import ErasureNotFound
@@ -150,6 +151,7 @@ async def erase(
     await leave_all(driver, holder_id, now)
     await forget_footprints(driver, holder_id)
     await ranks.choose(driver, holder_id, shown=False, now=now)
+    await precedence_choice.forget(driver, holder_id)
     await _expire_points(driver, holder_id, erasure_id, now)
     region = await _forget_person(driver, holder_id)
     await resident_repository.end_sessions(session, holder_id, now, "erased")
@@ -197,12 +199,19 @@ async def _forget_person(driver: "Driver", holder_id: UUID) -> str:
     await driver.execute("DELETE FROM identities WHERE holder_id = $1", holder_id)
     await driver.execute("UPDATE corrections SET explanation = '' WHERE holder_id = $1", holder_id)
     await driver.execute(
+        "UPDATE disputes SET explanation = '' WHERE party_id = $1 AND party = 'holder'", holder_id
+    )
+    await driver.execute("DELETE FROM act_traces WHERE holder_id = $1", holder_id)
+    await driver.execute(
         "UPDATE balances SET status = $2 WHERE holder_id = $1", holder_id, HolderStatus.CLOSED
     )
     # A tombstone in its place: the column is unique, and nobody's key is random.
     return str(
         await driver.fetchval(
-            "UPDATE holders SET person_key = $2, next_person_key = NULL WHERE id = $1 RETURNING region",
+            """
+            UPDATE holders SET person_key = $2, next_person_key = NULL, federation_key = NULL WHERE id = $1
+            RETURNING region
+            """,
             holder_id,
             os.urandom(PERSON_KEY_BYTES),
         )

@@ -311,6 +311,74 @@ SECTIONS: list[Section] = [
         },
     ),
     Section(
+        "disputes",
+        """
+        SELECT id, activity_id, explanation, state, opened_at, ended_at, reason FROM disputes
+        WHERE party_id = $1 AND party = 'holder' ORDER BY id
+        """,
+        {
+            "id": identified("dsp"),
+            "activity_id": identified("act"),
+            "explanation": plain,
+            "state": plain,
+            "opened_at": plain,
+            "ended_at": plain,
+            "reason": plain,
+        },
+    ),
+    Section(
+        "corroborations",
+        """
+        SELECT winner_id, activity_id, evidence, rule, at, outranks, skipped, ended_at, ended FROM corroborations
+        WHERE holder_id = $1 ORDER BY at, winner_id, activity_id
+        """,
+        {
+            "winner_id": identified("act"),
+            "activity_id": identified("act"),
+            "evidence": plain,
+            "rule": plain,
+            "at": plain,
+            "outranks": plain,
+            "skipped": plain,
+            "ended_at": plain,
+            "ended": plain,
+        },
+    ),
+    Section(
+        "preferred_platforms",
+        """
+        SELECT p.scene_group, p.source_id, o.name AS source_name, p.chosen_at, p.ended_at
+        FROM preferred_platforms p LEFT JOIN organisations o ON o.id = p.source_id
+        WHERE p.holder_id = $1 ORDER BY p.scene_group, p.chosen_at
+        """,
+        {
+            "scene_group": plain,
+            "source_id": identified("org"),
+            "source_name": plain,
+            "chosen_at": plain,
+            "ended_at": plain,
+        },
+    ),
+    Section(
+        "signals",
+        """
+        SELECT s.activity_id, s.signal, s.score, s.action, s.evidence, h.state, h.held_at, h.ended_at, h.reason
+        FROM act_signals s LEFT JOIN held_activities h ON h.activity_id = s.activity_id
+        WHERE s.holder_id = $1 ORDER BY s.activity_id, s.signal
+        """,
+        {
+            "activity_id": identified("act"),
+            "signal": plain,
+            "score": plain,
+            "action": plain,
+            "evidence": parsed,
+            "state": plain,
+            "held_at": plain,
+            "ended_at": plain,
+            "reason": plain,
+        },
+    ),
+    Section(
         "access_log",
         "SELECT id, at, reader_name, what, target FROM access_records WHERE holder_id = $1 ORDER BY id",
         {"id": identified("acc"), "at": plain, "reader_name": plain, "what": plain, "target": plain},

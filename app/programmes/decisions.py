@@ -14,6 +14,7 @@ from accounts.ids import public_id, uuid7
 from app.auth import audit
 from app.crediting.prepare import CLOCK_TOLERANCE
 from app.database import driver_of
+from app.neighbours.agreements import NeighbourAgreement
 from app.problems import RequestError
 from app.programmes import repository
 from app.programmes.errors import (
@@ -27,6 +28,7 @@ from app.programmes.errors import (
     TextNotFound,
 )
 from app.programmes.models import Kind, PointsText, State
+from app.review.policy import ReviewPolicy
 from dedup.periods import LOCAL
 from points.campaign_repository import open_budget
 from points.campaigns import Campaign
@@ -38,6 +40,13 @@ if TYPE_CHECKING:
 
     from app.auth.principal import Principal
 
+Content = Programme | Campaign | ReviewPolicy | NeighbourAgreement
+TEXTS: dict[Kind, type[Content]] = {
+    Kind.PROGRAMME: Programme,
+    Kind.CAMPAIGN: Campaign,
+    Kind.REVIEW_POLICY: ReviewPolicy,
+    Kind.NEIGHBOUR_AGREEMENT: NeighbourAgreement,
+}
 LATEST = datetime.datetime(2200, 1, 1, tzinfo=LOCAL)
 EARLIEST = datetime.datetime(2000, 1, 1, tzinfo=LOCAL)
 
@@ -59,18 +68,18 @@ def all_know_at(
     return lambda: clock() + lead + CLOCK_TOLERANCE
 
 
-def read(kind: Kind, content: str) -> Programme | Campaign:
+def read(kind: Kind, content: str) -> Content:
     """The text of a row."""
-    return (Programme if kind is Kind.PROGRAMME else Campaign).model_validate_json(content)
+    return TEXTS[kind].model_validate_json(content)
 
 
-def _dates(text: Programme | Campaign) -> tuple[datetime.datetime, datetime.datetime | None]:
+def _dates(text: Content) -> tuple[datetime.datetime, datetime.datetime | None]:
     if isinstance(text, Campaign):
         return text.first_moment, text.last_moment
     return datetime.datetime.combine(text.first_day, datetime.time(), LOCAL), None
 
 
-async def draft(session: "AsyncSession", actor: Actor, kind: Kind, text: Programme | Campaign) -> PointsText:
+async def draft(session: "AsyncSession", actor: Actor, kind: Kind, text: Content) -> PointsText:
     """A new draft. Raises `OutOfRegion`."""
     if not actor.principal.may_see_region(text.region):
         raise OutOfRegion
@@ -96,7 +105,7 @@ async def edit(
     kind: Kind,
     text_id: UUID,
     etag: int,
-    text: Programme | Campaign,
+    text: Content,
 ) -> PointsText:
     """Replace a draft's text, but for its region; raises `Immutable` from the approval on."""
     found = await _take(session, actor, kind, text_id)
@@ -126,14 +135,14 @@ async def approve(
         raise Immutable
     if actor.principal.client_id in found.authors:
         raise ApproveOwn
-    if kind is Kind.PROGRAMME:
+    if kind is not Kind.CAMPAIGN:
         # One at a time for a region: two that begin on one day must not both be approved.
         await session.exec(  # type: ignore[call-overload]
             sql("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))").bindparams(
                 key=f"tanpuhui programmes of {found.region}"
             )
         )
-        if await repository.begins_then(session, found.region, found.counts_from):
+        if await repository.begins_then(session, kind, found.region, found.counts_from):
             raise DayTaken
     _in_time(actor, found.counts_from, "/from")
     found.approved_at, found.approved_by = actor.now, actor.principal.client_id
@@ -165,7 +174,7 @@ async def end(
     return found
 
 
-def _within_reason(text: Programme | Campaign) -> tuple[datetime.datetime, datetime.datetime | None]:
+def _within_reason(text: Content) -> tuple[datetime.datetime, datetime.datetime | None]:
     first, last = _dates(text)
     if not EARLIEST <= first <= (last or first) < LATEST:
         raise RequestError("request.invalid", Fault("/from", "must lie between the years 2000 and 2200"))

@@ -2,9 +2,11 @@
 
 from typing import TYPE_CHECKING
 
-from app.programmes.decisions import read
+from app.neighbours.agreements import Agreements, LiveAgreement, NeighbourAgreement
+from app.programmes.decisions import Content, read
 from app.programmes.models import Kind
 from app.programmes.repository import Approved, read_contents
+from app.review.policy import LivePolicy, ReviewPolicies, ReviewPolicy
 from points.campaigns import Campaign, Campaigns, LiveCampaign
 from points.programmes import Programme
 
@@ -22,9 +24,11 @@ class LivePoints:
 
     def __init__(self, shipped: "Programmes") -> None:
         self._shipped = shipped
-        self._built: dict[UUID, Programme | Campaign] = {}
+        self._built: dict[UUID, Content] = {}
         self.programmes = shipped
         self.campaigns = Campaigns()
+        self.reviews = ReviewPolicies()
+        self.agreements = Agreements()
 
     async def learn(self, driver: "asyncpg.Connection", approved: "Sequence[Approved]") -> None:
         """Read the texts that are new, and put all together."""
@@ -41,4 +45,10 @@ class LivePoints:
             LiveCampaign(each.id, text, each.until or text.last_moment)
             for each, text in built
             if isinstance(text, Campaign)
+        )
+        self.reviews = ReviewPolicies(
+            LivePolicy(each.id, text) for each, text in built if isinstance(text, ReviewPolicy)
+        )
+        self.agreements = Agreements(
+            LiveAgreement(each.id, text) for each, text in built if isinstance(text, NeighbourAgreement)
         )

@@ -15,6 +15,8 @@ class Kind(enum.StrEnum):
 
     PROGRAMME = "programme"
     CAMPAIGN = "campaign"
+    REVIEW_POLICY = "review_policy"
+    NEIGHBOUR_AGREEMENT = "neighbour_agreement"
 
 
 class State(enum.StrEnum):
@@ -39,7 +41,10 @@ class PointsText(SQLModel, table=True):
 
     __tablename__: ClassVar[str] = "points_texts"
     __table_args__ = (
-        CheckConstraint("kind IN ('programme', 'campaign')", name="points_texts_kind"),
+        CheckConstraint(
+            "kind IN ('programme', 'campaign', 'review_policy', 'neighbour_agreement')",
+            name="points_texts_kind",
+        ),
         CheckConstraint("(approved_at IS NULL) = (approved_by IS NULL)", name="points_texts_approver"),
         CheckConstraint("approved_by IS NULL OR approved_by <> ALL (authors)", name="points_texts_second"),
         CheckConstraint("counts_until IS NULL OR counts_until >= counts_from", name="points_texts_order"),

@@ -60,11 +60,11 @@ async def page(
     return list((await session.exec(query.order_by(col(PointsText.id).desc()).limit(limit))).all())
 
 
-async def begins_then(session: AsyncSession, region: str, moment: datetime.datetime) -> bool:
-    """Whether an approved programme of the region begins at this moment."""
+async def begins_then(session: AsyncSession, kind: Kind, region: str, moment: datetime.datetime) -> bool:
+    """Whether an approved text of the kind and region begins at this moment."""
     rows = await session.exec(
         select(col(PointsText.id)).where(
-            col(PointsText.kind) == Kind.PROGRAMME,
+            col(PointsText.kind) == kind,
             col(PointsText.region) == region,
             col(PointsText.counts_from) == moment,
             col(PointsText.approved_at).is_not(None),

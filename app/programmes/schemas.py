@@ -6,12 +6,14 @@ from typing import Annotated, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from accounts.fields import Moment
+from app.neighbours.agreements import NeighbourAgreement
 from app.programmes.models import State
+from app.review.policy import ReviewPolicy
 from points.campaigns import Campaign
 from points.programmes import Programme
 
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f\x7f]+$")]
-Text = TypeVar("Text", Programme, Campaign)
+Text = TypeVar("Text", Programme, Campaign, ReviewPolicy, NeighbourAgreement)
 
 
 class ApprovalInput(BaseModel):
@@ -62,4 +64,26 @@ class CampaignList(BaseModel):
     """A page of campaigns, the newest first."""
 
     items: list[CampaignView]
+    next_cursor: str | None
+
+
+class ReviewPolicyView(_View[ReviewPolicy]):
+    """What is watched in a region from a day on."""
+
+
+class ReviewPolicyList(BaseModel):
+    """A page of policies, the newest first."""
+
+    items: list[ReviewPolicyView]
+    next_cursor: str | None
+
+
+class NeighbourAgreementView(_View[NeighbourAgreement]):
+    """What a region agreed with its neighbours, from a day on."""
+
+
+class NeighbourAgreementList(BaseModel):
+    """A page of agreements, the newest first."""
+
+    items: list[NeighbourAgreementView]
     next_cursor: str | None

@@ -77,7 +77,8 @@ async def platform_in(session: AsyncSession, organisation_id: UUID, region: str)
     found = await session.exec(
         select(Organisation).where(
             col(Organisation.id) == organisation_id,
-            col(Organisation.kind) == "platform",
+            # A neighbour that asks the federation's evaluator has people to onboard as a platform has.
+            col(Organisation.kind).in_(("platform", "neighbour")),
             col(Organisation.region).startswith(prefix(region)),
         )
     )

@@ -24,10 +24,13 @@ if TYPE_CHECKING:
 LEFT = """
     id >= $1 AND scene = $2 AND starts_with(region, $3) AND started_at >= $4 AND started_at < $5
     AND methodology_id <> $6 AND reversed_at IS NULL
+    AND (reason IS NULL OR reason NOT IN ('held_for_review', 'rejected_in_review'))
     AND (outcome IN ('credited', 'capped', 'pending') OR outcome = 'rejected' AND claim_tokens <> '')
 """
-"""Acts of a text's days that are not computed by it. A rejected one that holds claims lost its credit to an earlier
-recalculation."""
+"""Acts of a text's days that are not computed by it, but for those that a review holds or refused.
+
+Any other rejected one that holds claims lost its credit to an earlier recalculation.
+"""
 
 
 @dataclass(frozen=True)

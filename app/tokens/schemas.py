@@ -42,8 +42,9 @@ class EvaluationKey(BaseModel):
     key_id: str
     suite: Literal["ristretto255-SHA512"] = "ristretto255-SHA512"
     public_key: str = Field(description="Element that proofs are checked with, 32 bytes")
-    state: Literal["present", "next"] = Field(
-        description="`next`: claims carry its person key beside the present one's, and it will take over"
+    state: Literal["present", "next", "federation"] = Field(
+        description="`next`: claims carry its person key beside the present one's, and it will take over; "
+        "`federation`: evaluates for neighbouring deployments alone"
     )
 
 

@@ -21,22 +21,36 @@ THREADS = 2
 
 
 class Evaluator:
-    """Evaluates under the live keys: the present one and, while keys rotate, the next."""
+    """Evaluates under the live keys, the present and perhaps the next one; for neighbours, under the federation's."""
 
-    def __init__(self, keys: "PersonKeys", quotas: "Quotas") -> None:
+    def __init__(self, keys: "PersonKeys", quotas: "Quotas", federation: "PersonKeys | None" = None) -> None:
         self.keys = {each.key_id: each for each in (keys, keys.following) if each is not None}
+        self.federation = federation
+        """The key of a federation of cities, where this deployment is its evaluator: for neighbours only."""
         self._present = keys
         self._quotas = quotas
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="evaluation")
 
     async def evaluate(
-        self, organisation_id: UUID, elements: Sequence[bytes], key_id: str | None, *, proven: bool
+        self,
+        organisation_id: UUID,
+        elements: Sequence[bytes],
+        key_id: str | None,
+        *,
+        proven: bool,
+        of_federation: bool = False,
     ) -> tuple[str, list[bytes], bytes | None]:
         """Key id, evaluated elements and proof. All elements count, those that are refused too.
 
+        A neighbour has its own key evaluated and no other one, and nobody else has that.
         Raises `KeyUnknown`, `QuotaExhausted`, `ElementInvalid` with the place of the first such element.
         """
-        keys = self._present if key_id is None else self.keys.get(key_id)
+        if of_federation:
+            keys = self.federation
+            if keys is not None and key_id not in (None, keys.key_id):
+                keys = None
+        else:
+            keys = self._present if key_id is None else self.keys.get(key_id)
         if keys is None:
             raise KeyUnknown
         await self._quotas.take(QuotaKind.EVALUATIONS, organisation_id, len(elements))

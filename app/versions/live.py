@@ -15,6 +15,7 @@ import structlog
 from redis.exceptions import RedisError
 
 from app import metrics
+from app.clocks.repository import clocks_of
 from app.crediting.prepare import NEVER
 from app.crediting.repository import know_methodologies
 from app.programmes.live import LivePoints
@@ -133,7 +134,14 @@ class LiveMethodologies:
         counting = [self._built[hash_] for hash_, from_ in found.revisions if from_ <= moment]
         catalogue = self.packs.with_versions(counting, found.ends_at(moment), found.adoptions)
         return self._preparer.rules.succeeded_by(
-            catalogue, ids, found.exclusions, self._points.programmes, self._points.campaigns
+            catalogue,
+            ids,
+            found.exclusions,
+            self._points.programmes,
+            self._points.campaigns,
+            self._points.reviews,
+            clocks_of(found.clocks),
+            self._points.agreements,
         )
 
     async def _pause(self, seconds: float) -> None:

@@ -11,6 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from accounts.ids import lowest_uuid7
 from app.auth.principal import prefix
+from app.clocks.repository import Measured, read_clocks
 from app.crediting.models import MethodologyVersion
 from app.crediting.rules import ExcludedDays
 from app.programmes.repository import Approved, read_approved
@@ -45,6 +46,8 @@ class Versions:
     adoptions: tuple[AdoptedDays, ...] = ()
     points: tuple[Approved, ...] = ()
     """Programmes and campaigns, which tell by themselves from when on they count."""
+    clocks: tuple[Measured, ...] = ()
+    """How far the clocks of two sources are apart; counts as soon as it is known."""
 
     def ends_at(self, moment: datetime.datetime) -> dict[tuple[str, str, str], datetime.date]:
         """(region, code, version) → the earliest last day of those that count at a moment."""
@@ -61,7 +64,7 @@ def midnight(day: datetime.date) -> datetime.datetime:
 
 
 async def read_versions(driver: "asyncpg.Connection") -> "Versions":
-    """What counts or is going to, in four small look-ups."""
+    """What counts or is going to, in a few small look-ups."""
     revisions = await driver.fetch(
         """
         SELECT content_hash, activates_at FROM methodology_revisions r
@@ -91,6 +94,7 @@ async def read_versions(driver: "asyncpg.Connection") -> "Versions":
         tuple(ExcludedDays(*row) for row in exclusions),
         tuple(AdoptedDays(*row) for row in adoptions),
         points=await read_approved(driver),
+        clocks=await read_clocks(driver),
     )
 
 

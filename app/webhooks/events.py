@@ -18,6 +18,11 @@ class EventType:
 
 ACTIVITY_CREDITED = "activity.credited"
 ACTIVITY_REVERSED = "activity.reversed"
+ACTIVITY_REJECTED = "activity.rejected"
+DISPUTE_OPENED = "dispute.opened"
+DISPUTE_UPHELD = "dispute.upheld"
+DISPUTE_MOVED = "dispute.moved"
+DISPUTE_WITHDRAWN = "dispute.withdrawn"
 REDEMPTION_CONFIRMED = "redemption.confirmed"
 REDEMPTION_FULFILLED = "redemption.fulfilled"
 REDEMPTION_REFUNDED = "redemption.refunded"
@@ -41,6 +46,31 @@ EVENTS = {
         ),
         EventType(
             ACTIVITY_REVERSED, frozenset({PLATFORM}), "The credit of an activity of yours was taken back"
+        ),
+        EventType(
+            ACTIVITY_REJECTED,
+            frozenset({PLATFORM}),
+            "An activity of yours that was held is not credited",
+        ),
+        EventType(
+            DISPUTE_OPENED,
+            frozenset({PLATFORM}),
+            "What became of an activity of yours, or of one that lost to it, is contested",
+        ),
+        EventType(
+            DISPUTE_UPHELD,
+            frozenset({PLATFORM}),
+            "The contested outcome of an activity of yours stands",
+        ),
+        EventType(
+            DISPUTE_MOVED,
+            frozenset({PLATFORM}),
+            "A claim was moved: `credited` tells whether to your activity or away from it",
+        ),
+        EventType(
+            DISPUTE_WITHDRAWN,
+            frozenset({PLATFORM}),
+            "Who contested the outcome of an activity of yours let it go",
         ),
         EventType(
             REDEMPTION_CONFIRMED,

@@ -44,7 +44,7 @@ def document() -> dict[str, Any]:
     return found
 
 
-FILES: tuple[set[str], ...] = ({"text/csv"}, {"application/pdf"})
+FILES: tuple[set[str], ...] = ({"text/csv"}, {"application/pdf"}, {"application/x-ndjson"})
 
 
 def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:

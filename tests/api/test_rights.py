@@ -28,6 +28,7 @@ AUDIENCES = (
     "foreign_operator",
     "bank",
     "merchant",
+    "neighbour",
     "resident",
     "other_resident",
     "nobody",
@@ -77,13 +78,34 @@ ROUTES: dict[tuple[str, str], dict[str, int]] = {
     ("PUT", "/v1/claims/disclosure"): rights(platform=200, other_platform=200),
     ("GET", "/v1/claims/{claim_id}"): rights(platform=200, other_platform=404),
     ("POST", "/v1/claims/{claim_id}/release"): rights(platform=409, other_platform=404),
-    ("POST", "/v1/tokens/evaluate"): rights(platform=200, other_platform=200),
+    # The one of a deployment that has no federation has no key for neighbours.
+    ("POST", "/v1/tokens/evaluate"): rights(platform=200, other_platform=200, neighbour=422),
+    ("GET", "/v1/neighbour/claims"): rights(neighbour=200),
+    ("POST", "/v1/neighbour/claims/query"): rights(neighbour=200),
+    ("GET", "/v1/operator/neighbours"): rights(operator=200, foreign_operator=200),
+    ("GET", "/v1/operator/neighbours/{neighbour_id}/reconciliation"): rights(
+        operator=404, foreign_operator=404
+    ),
+    ("POST", "/v1/operator/neighbours/{neighbour_id}/reconciliation/{activity_id}/reversal"): rights(
+        operator=404, foreign_operator=404
+    ),
+    ("GET", "/v1/operator/neighbour-agreements"): rights(operator=200, foreign_operator=200),
+    ("POST", "/v1/operator/neighbour-agreements"): rights(operator=200, foreign_operator=403),
+    ("GET", "/v1/operator/neighbour-agreements/{agreement_id}"): rights(operator=200, foreign_operator=404),
+    ("PUT", "/v1/operator/neighbour-agreements/{agreement_id}"): rights(operator=412, foreign_operator=404),
+    ("POST", "/v1/operator/neighbour-agreements/{agreement_id}/approval"): rights(
+        operator=412, foreign_operator=404
+    ),
     ("GET", "/v1/tokens/keys"): ANYBODY,
     # A platform of the nation is no operator's of a province.
     ("POST", "/v1/operator/quota-grants"): rights(operator=404, foreign_operator=404),
     ("GET", "/v1/operator/quota-grants"): rights(operator=200, foreign_operator=200),
     ("GET", "/v1/operator/quota-use"): rights(operator=200, foreign_operator=200),
     ("GET", "/v1/aggregation"): rights(platform=200, other_platform=200),
+    ("GET", "/v1/platform-quality"): rights(platform=200, other_platform=200),
+    ("GET", "/v1/operator/platform-quality"): rights(operator=200, foreign_operator=200),
+    ("GET", "/v1/me/preferred-platforms"): rights(resident=200, other_resident=200),
+    ("PUT", "/v1/me/preferred-platforms/{scene_group}"): rights(),
     ("GET", "/v1/operator/aggregation"): rights(operator=200, foreign_operator=200),
     ("POST", "/v1/operator/holders/batch"): rights(
         platform=200, other_platform=200, operator=200, foreign_operator=200
@@ -282,6 +304,25 @@ ROUTES: dict[tuple[str, str], dict[str, int]] = {
     ("POST", "/v1/me/corrections"): rights(),
     ("GET", "/v1/operator/corrections"): rights(operator=200, foreign_operator=200),
     ("POST", "/v1/operator/corrections/{correction_id}/decision"): rights(operator=404, foreign_operator=404),
+    ("POST", "/v1/me/activities/{activity_id}/dispute"): rights(),
+    ("POST", "/v1/activities/{activity_id}/dispute"): rights(platform=409, other_platform=404),
+    ("GET", "/v1/me/disputes"): rights(resident=200, other_resident=200),
+    ("GET", "/v1/disputes"): rights(platform=200, other_platform=200),
+    ("POST", "/v1/me/disputes/{dispute_id}/withdrawal"): rights(),
+    ("POST", "/v1/disputes/{dispute_id}/withdrawal"): rights(platform=404, other_platform=404),
+    # Nothing of this activity was held.
+    ("GET", "/v1/operator/clocks"): rights(operator=200, foreign_operator=200),
+    ("GET", "/v1/operator/reviews"): rights(operator=200, foreign_operator=200),
+    ("GET", "/v1/operator/reviews/{activity_id}"): rights(operator=404, foreign_operator=404),
+    ("POST", "/v1/operator/reviews/{activity_id}/decision"): rights(operator=404, foreign_operator=404),
+    ("GET", "/v1/operator/review-policies"): rights(operator=200, foreign_operator=200),
+    ("POST", "/v1/operator/review-policies"): rights(operator=200, foreign_operator=403),
+    ("GET", "/v1/operator/review-policies/{policy_id}"): rights(operator=200, foreign_operator=404),
+    ("PUT", "/v1/operator/review-policies/{policy_id}"): rights(operator=412, foreign_operator=404),
+    ("POST", "/v1/operator/review-policies/{policy_id}/approval"): rights(operator=412, foreign_operator=404),
+    ("GET", "/v1/operator/disputes"): rights(operator=200, foreign_operator=200),
+    ("GET", "/v1/operator/disputes/{dispute_id}"): rights(operator=404, foreign_operator=404),
+    ("POST", "/v1/operator/disputes/{dispute_id}/decision"): rights(operator=404, foreign_operator=404),
     ("GET", "/v1/me/activities"): rights(resident=200, other_resident=200),
     ("POST", "/v1/me/activities/{activity_id}/collection"): rights(),
     ("GET", "/v1/me/badges"): rights(resident=200, other_resident=200),
@@ -351,6 +392,7 @@ async def cast(stage: Stage) -> dict[str, Caller]:
         "foreign_operator": await city.client("operator", "310000"),
         "bank": await city.client("bank"),
         "merchant": await city.client("merchant"),
+        "neighbour": await city.client("neighbour"),
         "resident": stage.resident,
         "other_resident": await city.resident(stage.operator, stranger),
         "nobody": Caller(city.http, "", "", "", ""),
@@ -397,7 +439,15 @@ PACK_RETIREMENT = {
     "reason": "x",
 }
 ETAG = {"If-Match": "99"}
-IDS = {"offer": "ofr_", "redemption": "red_", "shop": "shp_", "till": "til_", "settlement": "stl_"}
+IDS = {
+    "offer": "ofr_",
+    "redemption": "red_",
+    "shop": "shp_",
+    "till": "til_",
+    "settlement": "stl_",
+    "dispute": "dsp_",
+    "neighbour": "nbr_",
+}
 SETTLED = {"merchant_id": "org_" + "1" * 32, "region": "440300", "ends_at": "2026-11-01T00:00:00Z"}
 GRANT = {
     "organisation_id": "org_" + "1" * 32,
@@ -467,6 +517,8 @@ CAMPAIGN = {
     "points": 1,
     "budget": 1,
 }
+NEIGHBOURS = {"region": "440300", "from": "2030-01-01"}
+POLICY = {"region": "440300", "from": "2030-01-01", "cap_burst": {"minutes": 1, "certain_at": 1}}
 OFFER = {
     "region": "440300",
     "kind": "cash_off",
@@ -479,10 +531,15 @@ OFFER = {
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def texts(stage: Stage) -> dict[str, str]:
-    """A drafted programme and a drafted campaign, by the names of their places in a path."""
+    """A drafted programme, campaign and review policy, by the names of their places in a path."""
     found = {}
-    for noun, text in (("programme", PROGRAMME), ("campaign", CAMPAIGN)):
-        answer = await stage.operator.post(f"/v1/operator/{noun}s", json=text)
+    for noun, door, text in (
+        ("programme", "programmes", PROGRAMME),
+        ("campaign", "campaigns", CAMPAIGN),
+        ("policy", "review-policies", POLICY),
+        ("agreement", "neighbour-agreements", NEIGHBOURS),
+    ):
+        answer = await stage.operator.post(f"/v1/operator/{door}", json=text)
         assert answer.status_code == 200, answer.text
         found[f"{{{noun}_id}}"] = str(answer.json()["id"])
     return found
@@ -546,7 +603,7 @@ async def call(who: Caller, method: str, path: str, revision_id: str = "") -> ht
         "/settlements/preview": {"params": SETTLED},
         "/operator/settlements": {"json": SETTLED} if method == "POST" else {},
         "/agreement": {"json": {}, "headers": ETAG},
-        "/dispute": step,
+        "/dispute": {"json": {"explanation": "x"}} if "/activities/" in path else step,
         "/resolution": step,
         "/suspension": step,
         "/pause": step,
@@ -555,6 +612,8 @@ async def call(who: Caller, method: str, path: str, revision_id: str = "") -> ht
         "/codes": {"content": "A-1\n", "headers": {"Content-Type": "text/csv"}},
         "/refund": {"json": {"reason": "x"}},
         "/claims/batch": {"json": []},
+        "/neighbour/claims": {"params": {"from_day": "2026-11-01", "to_day": "2026-11-30"}},
+        "/neighbour/claims/query": {"json": {"digests": [["2026-11-16", "A" * 22]]}},
         "/claims/query": {"json": [ACT_EXAMPLE]},
         "/release": {"json": {"reason": "x"}},
         "/evaluate": {"json": {"elements": [ELEMENT_EXAMPLE]}},
@@ -586,7 +645,17 @@ async def call(who: Caller, method: str, path: str, revision_id: str = "") -> ht
             "data": {"grant_type": "client_credentials", "client_id": "x", "client_secret": "y"}
         },
     }
-    text = PROGRAMME if "/programmes" in path else CAMPAIGN if "/campaigns" in path else None
+    if "/disputes/" in path:
+        bodies["/decision"] = {"json": {"decision": "upheld", "reason": "x"}}
+    if "/reviews/" in path:
+        bodies["/decision"] = {"json": {"decision": "released", "reason": "x"}}
+    texts = {
+        "/programmes": PROGRAMME,
+        "/campaigns": CAMPAIGN,
+        "/review-policies": POLICY,
+        "/neighbour-agreements": NEIGHBOURS,
+    }
+    text = next((each for part, each in texts.items() if part in path), None)
     if text is not None and "/end" in path:
         bodies["/end"] = {"json": {"reason": "x", "until": text["from"]}, "headers": ETAG}
     kwargs = next((body for end, body in bodies.items() if path.endswith(end)), {})
@@ -625,7 +694,7 @@ async def test_every_token_at_every_route(
     path: str,
 ) -> None:
     own = path.replace("{holder_id}", stage.holder).replace(
-        "{activity_id}", reversed_ if path.endswith("/reversal") else credited
+        "{activity_id}", reversed_ if path.endswith(("/reversal", "/dispute")) else credited
     )
     own = own.replace("{revision_id}", drafted).replace("{exclusion_id}", excluded)
     own = own.replace("{adoption_id}", adopted).replace("{name}", "grid_cn")
@@ -812,6 +881,9 @@ async def test_the_services_role_owns_nothing_and_cannot_change_entries(
                     "methodology_versions",
                     "methodology_closures",
                     "recalculated_activities",
+                    "settled_activities",
+                    "act_signals",
+                    "claim_moves",
                     "assets",
                     "agreement_receipts",
                     "mandate_terms",

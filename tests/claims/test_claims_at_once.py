@@ -11,9 +11,9 @@ from claims.made import person_key, ride
 from helpers import Caller, City, metro
 
 from accounts.ids import owner_id
+from app.crediting.sameness import parameters_on
 from app.verification import verify
 from app.wiring import Services
-from dedup.periods import trimmed
 
 CLAIMERS, BATCHES, PEOPLE = 50, 6, 12
 MIDNIGHT = dt.datetime.fromisoformat("2026-11-16T00:00:00+08:00")
@@ -27,12 +27,14 @@ def period(minute: int, length: int) -> dict[str, str]:
     }
 
 
-def overlap(one: dict[str, Any], other: dict[str, Any]) -> bool:
+def near(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether the decision compares them, or the claims' guard finds them to overlap."""
     (a, b), (c, d) = (
-        trimmed(*(int(dt.datetime.fromisoformat(each[n]).timestamp()) for n in ("started_at", "ended_at")))
+        [int(dt.datetime.fromisoformat(each[n]).timestamp()) for n in ("started_at", "ended_at")]
         for each in (one, other)
     )
-    return a < d and c < b
+    reach_s = parameters_on(MIDNIGHT.date()).reach_s
+    return a - reach_s < d and c < b + reach_s
 
 
 class Crowd:
@@ -104,7 +106,7 @@ class Crowd:
             else:
                 assert answer["reason"] == "claimed_body"
                 assert self.whose[own] == self.whose[winner]
-                assert overlap(body, other)
+                assert near(body, other)
 
     def count(self, *outcomes: str) -> int:
         return sum(answer["outcome"] in outcomes for answer in self.answers.values())

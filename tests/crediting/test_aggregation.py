@@ -30,6 +30,9 @@ from app.crediting.intake import Intake
 from app.crediting.rules import CapRule
 from app.crediting.service import Result
 from app.database import driver_of
+from app.review import service as reviews
+from app.review.models import State as ReviewState
+from app.review.policy import LivePolicy, ReviewPolicies, ReviewPolicy
 from app.wiring import Services, utc_now
 from points.programmes import Programme, Title
 
@@ -456,3 +459,37 @@ def test_the_parts_add_up_and_follow_a_ledger_that_is_kept_act_by_act(
         of_act = 10 * (total - part) // full if full else 10
         assert candidate.points == (of_act if item["scene"] == "trip.metro" else (total - part) // 1000)
     assert {p: state.caps.get((holder, p.hex, DAY), 0) for p in PLATFORMS} == taken
+
+
+@pytest.mark.parametrize("decision", ["released", "rejected"])
+async def test_the_platforms_part_of_a_held_act_waits_as_well(
+    rider: Rider, intake: Intake, source: UUID, owner: asyncpg.Connection, decision: str
+) -> None:
+    """Its use of the threshold is kept, nothing is booked; then both parts are, or the use is given back."""
+    hold = {"days": 7, "certain_at": 1, "steps": [{"from_score": 50, "action": "hold"}]}
+    text = {"region": "100000", "from": datetime.date(2020, 1, 1), "many_devices": hold}
+    policy = LivePolicy(uuid.uuid4(), ReviewPolicy.model_validate(text))
+    intake.preparer.rules.reviews = ReviewPolicies([policy])
+    await rider.ride(source, device="one")
+    held = await rider.ride(source, device="another")
+    assert split(held) == ("pending", "held_for_review", 0, 105_000, 0)
+    assert held.activity_id is not None
+    assert await rider.platform_mg(owner) == 105_000
+    assert await rider.desk.breaches() == []
+    async with rider.desk.service.database.transaction() as session:
+        await reviews.decide(
+            *(session, intake.preparer.rules, reviews.SYSTEM, held.activity_id),
+            *(ReviewState(decision), "seen", utc_now(), ""),
+        )
+    third = await rider.ride(source, device="one")
+    if decision == "released":
+        assert split(third)[1:4] == ("held_for_review", 65_000, 40_000)
+        assert await rider.platform_mg(owner) == 210_000
+    else:
+        assert split(third)[:4] == ("credited", "aggregated", 0, 105_000)
+        assert await rider.platform_mg(owner) == 210_000
+        row = await owner.fetchrow(
+            "SELECT outcome, aggregated_mg FROM activities WHERE id = $1", held.activity_id
+        )
+        assert tuple(row) == ("rejected", 0)
+    assert await rider.desk.breaches() == []

@@ -6,7 +6,7 @@ import random
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 from uuid import UUID
 
@@ -371,9 +371,6 @@ async def known(desk: Desk, report: Prepared) -> Prepared:
 
 # -- Lock in one statement, check in the next ------------------------------------------------------------------
 
-_read: list[tuple[UUID, datetime, datetime, UUID]] = []
-
-
 TAKE = claims.acquire
 
 
@@ -382,7 +379,7 @@ async def lock_and_check(
     receipts: Sequence[claims.ReceiptRow],
     whole: Mapping[UUID, UUID],
     intervals: Collection[tuple[UUID, date]],
-) -> tuple[set[UUID], set[UUID], list[tuple[UUID, date]]]:
+) -> tuple[set[UUID], set[UUID], list[claims.ClaimRow]]:
     """The unsound way: one statement takes the locks and reads the claims, by the snapshot from before it waited."""
     rows = await driver.fetch(
         """
@@ -391,19 +388,14 @@ async def lock_and_check(
             SELECT token, day, 1 FROM unnest($1::uuid[], $2::date[]) AS k (token, day) ORDER BY token, day
             ON CONFLICT (token, day) DO UPDATE SET claimed = t.claimed + 1
             RETURNING token, day)
-        SELECT c.token, c.starts_at, c.ends_at, c.activity_id
+        SELECT c.token, c.starts_at, c.ends_at, c.activity_id, c.raw_starts_at, c.raw_ends_at
         FROM locked k JOIN interval_claims c ON c.token = k.token AND c.day = k.day
         """,
         [token for token, _ in intervals],
         [day for _, day in intervals],
     )
-    _read[:] = [(row[0], row[1], row[2], row[3]) for row in rows]
     new, free, _ = await TAKE(driver, receipts, whole, ())
-    return new, free, list(intervals)
-
-
-async def what_was_read(*_: object) -> list[tuple[UUID, datetime, datetime, UUID]]:
-    return list(_read)
+    return new, free, [(*row, claims.NOTHING_SEEN) for row in rows]
 
 
 async def overlapping_charges(desk: Desk, watcher: asyncpg.Connection) -> tuple[list[Result], str]:
@@ -443,7 +435,6 @@ async def test_lock_and_check_in_one_statement_credits_both(
 ) -> None:
     """Why the two statements are two: the same interleaving, with the statements made one."""
     monkeypatch.setattr(claims, "acquire", lock_and_check)
-    monkeypatch.setattr(claims, "read_interval_claims", what_was_read)
     (first, second), _ = await overlapping_charges(desk, owner)
     assert (first.outcome, second.outcome) == ("credited", "credited")
 

@@ -28,10 +28,14 @@ from app.embedded.stack import Stack
 from app.settings import Settings
 from app.verification import QUERIES
 from app.wiring import Services, services, utc_now
+from dedup.resolving import Held, resolve
+from dedup.same_act_rules import load_rules
+from dedup.sightings import Clocks, Sighting
 from methodologies import load_catalogue
 from methodologies.catalogue import BUILT_IN
 
 T = TypeVar("T")
+RULES = load_rules()[-1]
 
 # -- The model -------------------------------------------------------------------------------------------------
 
@@ -67,6 +71,13 @@ class Act:
         return self.start * 60 + cut, self.start * 60 + seconds - cut
 
     @property
+    def sighting(self) -> Sighting:
+        amount = 2_000 if self.scene == "metro" else None
+        order = None if self.order is None else ("issuer", self.order)
+        start, end = self.start * 60, (self.start + self.length) * 60
+        return Sighting(str(self.source), SCENES[self.scene][1], start, end, 120, amount, order)
+
+    @property
     def day(self) -> int:
         return self.start // 1440
 
@@ -86,6 +97,7 @@ class Kept:
     points: int = 0
     winners: set[Key] = field(default_factory=set)
     reversed: bool = False
+    claimed: tuple[float, float] | None = None
 
     @property
     def key(self) -> Key:
@@ -94,6 +106,33 @@ class Kept:
     @property
     def live(self) -> bool:
         return self.outcome in ("credited", "capped") and not self.reversed
+
+
+Period = tuple[float, float]
+
+
+def overlap(one: Period | None, other: Period | None) -> float:
+    return min(one[1], other[1]) - max(one[0], other[0]) if one and other else 0
+
+
+def cut(act: Act, claimed: Period, overlapping: list[Kept]) -> Period:
+    """A quarter of the act at most, where clocks explain the overlap; else as it was."""
+    raw = act.start * 60, (act.start + act.length) * 60
+    start, end = claimed
+    for kept in overlapping:
+        other = kept.act.start * 60, (kept.act.start + kept.act.length) * 60
+        if overlap(raw, other) > (60 if kept.act.source == act.source else 240):
+            return claimed
+        if other[0] <= raw[0]:
+            start = max(start, kept.claimed[1])
+        else:
+            end = min(end, kept.claimed[0])
+    over = start - raw[0] + raw[1] - end - act.length * 60 // 4
+    if over > 0 and end == claimed[1]:
+        end = min(raw[1], end + over)
+    elif over > 0 and start == claimed[0]:
+        start = max(raw[0], start - over)
+    return (start, end) if start - raw[0] + raw[1] - end <= act.length * 60 // 4 and start < end else claimed
 
 
 class Model:
@@ -115,17 +154,9 @@ class Model:
             return Kept(act, "rejected", "missing_order_no")
         if same := {kept.key for kept in live if act.order and kept.act.order == act.order}:
             return Kept(act, "duplicate", "claimed_order", winners=same)
-        if period := act.period:
-            overlapping = {
-                kept.key
-                for kept in live
-                if kept.act.person == act.person
-                and (other := kept.act.period)
-                and other[0] < period[1]
-                and period[0] < other[1]
-            }
-            if overlapping:
-                return Kept(act, "duplicate", "claimed_body", winners=overlapping)
+        claimed, winners = self._claimed(act, live)
+        if winners:
+            return Kept(act, "duplicate", "claimed_body", winners=winners)
         today = [
             kept
             for kept in live
@@ -138,8 +169,21 @@ class Model:
             if headroom <= 0:
                 return Kept(act, "rejected", "cap_reached")
             if headroom < mg:
-                return Kept(act, "capped", "cap_crossed", headroom, headroom // 1000)
-        return Kept(act, "credited", None, mg, points)
+                return Kept(act, "capped", "cap_crossed", headroom, headroom // 1000, claimed=claimed)
+        return Kept(act, "credited", None, mg, points, claimed=claimed)
+
+    def _claimed(self, act: Act, live: list[Kept]) -> tuple[Period | None, set[Key]]:
+        """What the act may claim of its person's time, and who holds it where that is nothing."""
+        claimed = act.period
+        if claimed is None:
+            return None, set()
+        own = [kept for kept in live if kept.act.person == act.person and kept.claimed]
+        if met := resolve(act.sighting, [Held(kept.key, kept.act.sighting) for kept in own], RULES, Clocks()):
+            return None, set(met.winners)
+        overlapping = [kept for kept in own if overlap(kept.claimed, claimed) > 0]
+        if overlapping:
+            claimed = cut(act, claimed, overlapping)
+        return claimed, {kept.key for kept in own if overlap(kept.claimed, claimed) > 0}
 
     def balance(self, person: int) -> tuple[int, int]:
         own = [kept for kept in self.kept.values() if kept.live and kept.act.person == person]

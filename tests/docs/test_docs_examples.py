@@ -26,12 +26,16 @@ from app.auth import resident_schemas as residents
 from app.claiming import schemas as claims
 from app.crediting import schemas as activities
 from app.crediting.aggregation import AggregationList
+from app.crediting.corroboration_quality import PlatformFiguresList
+from app.crediting.precedence_choice import PreferredPlatformInput, PreferredPlatformList
 from app.crediting.queries import ActivityView
+from app.disputes.schemas import ContestInput, DisputeDecision
 from app.embedded.stack import Stack
 from app.migrate import migrate
 from app.problems import Problem
 from app.quotas.schemas import QuotaGrantInput
 from app.recalculation.schemas import RecalculationApproval, RecalculationInput
+from app.review.schemas import ReviewDecision
 from app.settings import Settings
 from app.tokens.schemas import EvaluationInput
 from app.verification import verify
@@ -54,6 +58,12 @@ MODELS = {
         activities.BatchOutcome,
         ActivityView,
         ReversalRequest,
+        DisputeDecision,
+        ContestInput,
+        PlatformFiguresList,
+        PreferredPlatformInput,
+        PreferredPlatformList,
+        ReviewDecision,
         TokenAnswer,
         ResidentToken,
         Problem,

@@ -19,12 +19,15 @@ from app.claiming.errors import ClaimUnprocessable
 from app.claiming.service import CONFLICT as CLAIM_CONFLICT
 from app.claiming.service import REJECTED
 from app.cli import app as command_line
-from app.crediting import decision, prepare
+from app.crediting import decision, late, prepare
+from app.crediting.corroboration_decision import AFTER_REVERSAL
 from app.crediting.errors import Unprocessable
 from app.crediting.models import Outcome
+from app.crediting.precedence import TOOK_PRECEDENCE
 from app.crediting.service import CONFLICT, MENDABLE, NO_CONSENT
 from app.jobs.service import recurring
 from app.problems import CODES
+from app.review.repository import REJECTED_IN_REVIEW
 from app.settings import KEY_FIELDS, Settings, variable
 from dedup.person_key import IdentifierCode
 from methodologies import load_catalogue
@@ -49,7 +52,9 @@ PAGES = {
         "docs/my-data.md",
         "docs/account.md",
         "docs/claims.md",
+        "docs/neighbours.md",
         "docs/dedup.md",
+        "docs/review.md",
     )
 }
 ENGLISH, CHINESE = PAGES["README.md"], PAGES["README.zh-CN.md"]
@@ -131,7 +136,9 @@ def test_commands_of_the_readme_exist(page):
         for used in re.findall(r"`make ([a-z-]+)", text):
             assert used in targets()
         for used in re.findall(
-            r"`tanpuhui ((?:(?:clients|methodologies|recalculations|audit|ranks|person-keys) )?[a-z-]+)", text
+            r"`tanpuhui ((?:(?:clients|methodologies|recalculations|audit|ranks|neighbours|person-keys|claims) )?"
+            r"[a-z-]+)",
+            text,
         ):
             assert used in known
 
@@ -147,11 +154,13 @@ def test_what_the_status_denies_is_not_there():
     assert audiences == {
         "activities",
         "aggregation",
+        "platform-quality",
         "operator",
         "me",
         "merchant",
         "methodologies",
         "factors",
+        "disputes",
         "webhooks",
         "payments",
         "consent-texts",
@@ -160,6 +169,7 @@ def test_what_the_status_denies_is_not_there():
         "certificates",
         "claims",
         "tokens",
+        "neighbour",
     }
     assert not [m for m in load_catalogue(demonstration=True).methodologies if m.issuable]
 
@@ -219,6 +229,9 @@ def test_reasons():
         for methodology in load_catalogue(demonstration=True).methodologies
         for claim in methodology.claims
     }
+    found |= {late.MOVED, REJECTED_IN_REVIEW, AFTER_REVERSAL, TOOK_PRECEDENCE}
+    found |= set(re.findall(r'\.reason = Outcome\.DUPLICATE, "(\w+)"', text[decision]))
+    found |= set(re.findall(r'^HELD = "(\w+)"', text[decision], re.MULTILINE))
     assert '_rejected(item[0], "invalid"' in text[platforms]
     told = {}
     tables = rows(section(API, "Outcomes and reasons"))
@@ -272,7 +285,11 @@ def test_settings():
         if path.name != "settings.py"
     )
     read = rf"settings\.({'|'.join(Settings.model_fields)})\b"
-    derived = {"environment", "allow_embedded_in_production"}  # read by the settings themselves
+    derived = {
+        "environment",
+        "allow_embedded_in_production",
+        "archive_dir",
+    }  # read by the settings themselves
     assert set(re.findall(read, code)) | derived == set(Settings.model_fields)
 
 

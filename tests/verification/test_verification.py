@@ -229,6 +229,17 @@ CASES = [
         of("trip"),
     ),
     Case(
+        "an archive without its files",
+        "claims_archived",
+        lambda _: "/nowhere/interval_claims_2020_01.parquet",
+        (
+            """
+            INSERT INTO claim_archives (month, state, folder, claims, tokens, claims_sha256, tokens_sha256, detached_at)
+            VALUES ('2020-01-01', 'exported', '/nowhere', 0, 0, 'x', 'x', now())
+            """,
+        ),
+    ),
+    Case(
         "an activity without receipt",
         "receipts",
         act("rejected"),
