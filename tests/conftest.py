@@ -12,8 +12,10 @@ import asyncpg
 import httpx
 import pytest
 import pytest_asyncio
+from argon2 import PasswordHasher
 from helpers import City
 
+from app.auth import clients
 from app.embedded.stack import Stack, start_stack
 from app.migrate import migrate
 from app.server import serve
@@ -29,6 +31,14 @@ def data() -> Path:
     if not DATA.is_dir():
         pytest.skip("real input is not here: ../shared/data is missing")
     return DATA
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_secrets() -> Iterator[None]:
+    """Hashes of secrets that cost next to nothing: a test run makes thousands of clients, each hash takes 64 MB."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(clients, "_HASHER", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+        yield
 
 
 @pytest.fixture(scope="session")

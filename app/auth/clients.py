@@ -5,6 +5,7 @@ import datetime
 import secrets
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 from argon2 import PasswordHasher
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from app.database import Database
 
 _HASHER = PasswordHasher()
-# Checked where there is no such client, so that the answer takes as long.
-_NOBODY = _HASHER.hash(secrets.token_urlsafe(32))
 MAX_SECRET_LENGTH = 256
 # Threads of their own, few: each check takes 64 MB and some 50 ms, and others' work must not wait for a flood of them.
 _CHECKERS = ThreadPoolExecutor(2, thread_name_prefix="secret")
@@ -117,7 +116,7 @@ async def authenticate(database: "Database", client_id: str, secret: str) -> tup
     async with database.reading() as session:
         found = await repository.find_client(session, client_id) if client_id.isprintable() else None
     # The connection is back: a flood of sign-ins must not keep the pool from those that report.
-    stored = found[0].secret_hash if found is not None else _NOBODY
+    stored = found[0].secret_hash if found is not None else None
     right = len(secret) <= MAX_SECRET_LENGTH and await asyncio.get_running_loop().run_in_executor(
         _CHECKERS, _matches, stored, secret
     )
@@ -126,8 +125,14 @@ async def authenticate(database: "Database", client_id: str, secret: str) -> tup
     return found
 
 
-def _matches(stored: str, secret: str) -> bool:
+@cache
+def _nobodys() -> str:
+    return _HASHER.hash(secrets.token_urlsafe(32))
+
+
+def _matches(stored: str | None, secret: str) -> bool:
     try:
-        return _HASHER.verify(stored, secret)
+        # Where there is no such client a hash is checked all the same, so that the answer takes as long.
+        return _HASHER.verify(_nobodys() if stored is None else stored, secret)
     except (VerificationError, InvalidHashError):
         return False

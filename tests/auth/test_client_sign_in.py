@@ -5,16 +5,18 @@ import base64
 import datetime
 import statistics
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import asyncpg
 import httpx
 import jwt
 import pytest
+from argon2 import PasswordHasher
 from auth.altered import Altered
 from helpers import Caller, City, metro
 
-from app.auth import scopes
+from app.auth import clients, scopes
 from app.auth.clients import create_client
 from app.auth.models import OrganisationKind
 from app.auth.scopes import ALLOWED
@@ -22,6 +24,16 @@ from app.auth.tokens import AUDIENCE, ISSUER
 from app.wiring import Services
 
 FORM = {"grant_type": "client_credentials"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def true_secrets() -> Iterator[None]:
+    """Here hashes cost what they cost in the service."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(clients, "_HASHER", PasswordHasher())
+        clients._nobodys.cache_clear()
+        yield
+    clients._nobodys.cache_clear()
 
 
 async def sign_in(city: City, *, basic: tuple[str, str] | None = None, **form: str) -> httpx.Response:

@@ -1,7 +1,6 @@
 """Each rule about held acts finds the row that breaks it, and nothing in sound books."""
 
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -9,12 +8,10 @@ import pytest
 import pytest_asyncio
 from crediting.desk import Desk
 from review.watch import HOLD, Street, ride, watch
-from sqlalchemy.engine import make_url
+from verification.breakages import breaches
 
 from accounts.ids import public_id
-from app.embedded.stack import Stack
 from app.review.verification import QUERIES
-from app.verification import verify
 from app.wiring import Services
 
 
@@ -94,26 +91,6 @@ CASES = [
         "DELETE FROM settled_activities WHERE activity_id = $1",
     ),
 ]
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def root(stack: Stack, database_urls: tuple[str, str]) -> Any:
-    """A superuser's connection in a transaction that is rolled back."""
-    assert stack.postgres is not None
-    name = make_url(database_urls[0]).database
-    assert name is not None
-    connection = await asyncpg.connect(stack.postgres.url("postgres", name))
-    transaction = connection.transaction()
-    await transaction.start()
-    yield connection
-    await transaction.rollback()
-    await connection.close()
-
-
-async def breaches(root: asyncpg.Connection) -> dict[str, str]:
-    found = {finding.rule: finding.breach async for finding in verify(root)}
-    # A superuser's connection: what the service's role may do is looked at elsewhere.
-    return {rule: breach for rule, breach in found.items() if breach is not None and rule != "rights"}
 
 
 async def test_sound_books(root: asyncpg.Connection, books: Books) -> None:
