@@ -17,6 +17,7 @@ from app.auth.models import Organisation
 from app.auth.principal import Principal
 from app.auth.scopes import ACTIVITIES_WRITE
 from app.crediting import queries, reversal
+from app.crediting.corroboration_decision import Behind
 from app.crediting.intake import Intake
 from app.crediting.prepare import Prepared, Preparer
 from app.crediting.rules import Rules
@@ -139,14 +140,14 @@ class Desk:
         """Decide one report in the caller's transaction, waiting for its holder."""
         return await credit(driver, self.service.preparer, [report], utc_now(), None)
 
-    async def reverse(self, source: UUID, activity_id: UUID) -> None:
+    async def reverse(self, source: UUID, activity_id: UUID, behind: Behind = Behind.DECIDE_AGAIN) -> None:
         principal = Principal(
             "cli_test", source, "test", "100000", frozenset({ACTIVITIES_WRITE}), 2_000_000_000
         )
         async with self.service.database.transaction() as session:
             activity = await queries.visible_activity(session, principal, activity_id)
             await reversal.reverse(
-                session, self.service.preparer.rules, activity, principal, "test", utc_now()
+                session, self.service.preparer.rules, activity, principal, "test", utc_now(), behind=behind
             )
 
     async def breaches(self) -> list[tuple[str, str | None]]:

@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
+from app.crediting.corroboration_decision import Behind
 from app.crediting.errors import AlreadyReversed, NotReversible
 from app.crediting.intake import Intake
 from app.crediting.prepare import Preparer
@@ -184,6 +185,12 @@ class Model:
         if overlapping:
             claimed = cut(act, claimed, overlapping)
         return claimed, {kept.key for kept in own if overlap(kept.claimed, claimed) > 0}
+
+    def holders_of(self, act: Act) -> set[Key]:
+        """Whose credits leave an act none."""
+        live = [kept for kept in self.kept.values() if kept.live]
+        same = {kept.key for kept in live if act.order and kept.act.order == act.order}
+        return same | self._claimed(act, live)[1]
 
     def balance(self, person: int) -> tuple[int, int]:
         own = [kept for kept in self.kept.values() if kept.live and kept.act.person == person]
@@ -358,13 +365,40 @@ class Crediting(RuleBasedStateMachine):
             (result,) = self.send([act])
             self.check(act, result, kept, replayed=False)
 
-    @rule(data=st.data())
-    def reverse(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), behind=st.sampled_from([Behind.REFUTED, Behind.DECIDE_AGAIN]))
+    def reverse(self, data: st.DataObject, behind: Behind) -> None:
         live = [key for key, kept in self.model.kept.items() if kept.live]
         if live:
             key = data.draw(st.sampled_from(live))
-            self.run(self.desk.reverse(self.sources[key[0]], self.ids[key]))
+            self.run(self.desk.reverse(self.sources[key[0]], self.ids[key], behind))
             self.model.kept[key].reversed = True
+            self.take_up(self.model.kept[key], behind)
+
+    def take_up(self, had: Kept, behind: Behind) -> None:
+        """Who got the credit of what was reversed is not the model's to say, but who may get it is."""
+
+        async def work() -> list[Any]:
+            async with self.desk.service.database.driver_transaction() as driver:
+                return await driver.fetch(
+                    """
+                    SELECT id, outcome, reason, co2e_mg, points, winner_id FROM activities
+                    WHERE id = ANY($1::uuid[]) AND outcome IN ('credited', 'capped') AND reversed_at IS NULL
+                    """,
+                    list(self.ids.values()),
+                )
+
+        keys = {activity_id: key for key, activity_id in self.ids.items()}
+        got = [row for row in self.run(work()) if not self.model.kept[keys[row["id"]]].live]
+        assert len(got) <= (behind is Behind.DECIDE_AGAIN)
+        for row in got:
+            kept = self.model.kept[keys[row["id"]]]
+            assert (kept.outcome, kept.act.person) == ("duplicate", had.act.person)
+            assert kept.act.source != had.act.source
+            assert self.model.holders_of(kept.act) == set()
+            assert 0 < row["co2e_mg"] <= SCENES[kept.act.scene][2]
+            kept.outcome, kept.reason = row["outcome"], row["reason"]
+            kept.mg, kept.points, kept.claimed = row["co2e_mg"], row["points"], kept.act.period
+            kept.winners = {keys[row["winner_id"]]} if row["winner_id"] else set()
 
     @rule(data=st.data())
     def reverse_what_cannot_be(self, data: st.DataObject) -> None:
