@@ -18,7 +18,6 @@ from app.bench.world import HISTORY, Say, forget_history
 from dedup.periods import LOCAL
 
 Connect = Callable[[], AbstractAsyncContextManager[asyncpg.Connection]]
-MONTHS: Final = 12
 BY_MONTH: Final = ("activities", "interval_tokens", "interval_claims", "cap_usage", "entries")
 WHOLE: Final = ("receipts", "whole_claims", "lots")
 _STRIDE: Final = 618_033_989

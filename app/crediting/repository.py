@@ -116,16 +116,17 @@ async def lock_people(
     )
     people = People()
     for kind, token, holder, key, number, text, window in rows:
-        if kind == 1:
-            people.known[token] = (holder, key)
-        elif kind == 2:  # noqa: PLR2004 - the numbers of the statement's parts
-            people.statuses[holder] = number
-            if text is not None:
-                people.owing.add(holder)
-        elif kind == 3:  # noqa: PLR2004
-            people.granted.add((number, text))
-        else:
-            people.caps[holder, text, window] = number
+        match kind:
+            case 1:
+                people.known[token] = (holder, key)
+            case 2:
+                people.statuses[holder] = number
+                if text is not None:
+                    people.owing.add(holder)
+            case 3:
+                people.granted.add((number, text))
+            case _:
+                people.caps[holder, text, window] = number
     return people
 
 

@@ -16,7 +16,6 @@ from tanpuhui_platform.errors import AnswerInvalid, IdentifierRefused, ProofRefu
 
 ELEMENT_BYTES: Final = 32
 SCALAR_BYTES: Final = 32
-PROOF_BYTES: Final = 2 * SCALAR_BYTES
 _MAX_INPUT: Final = 2**16 - 1
 _ORDER: Final = 2**252 + 27742317777372353535851937790883648493  # RFC 9496 section 4.4
 _IDENTITY: Final = bytes(ELEMENT_BYTES)
