@@ -17,6 +17,8 @@ from app import metrics
 from app.api import (
     aggregation,
     audit,
+    bank_loans,
+    bank_products,
     bindings,
     carbon,
     children,
@@ -26,6 +28,7 @@ from app.api import (
     corrections,
     disputes,
     factors,
+    green_credit,
     mandates,
     me,
     merchant,
@@ -117,6 +120,9 @@ DOORS = (
     preferred_platforms,
     neighbours,
     operator_neighbours,
+    bank_products,
+    bank_loans,
+    green_credit,
 )
 """What is asked most stands first: routes are tried one after the other."""
 HTTP_CODES = {404: "request.not_found", 405: "request.method", 413: "request.too_large"}

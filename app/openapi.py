@@ -33,6 +33,7 @@ from app.claiming.schemas import ActInput, ClaimInput, ClaimReleaseInput, Disclo
 from app.crediting.precedence_choice import PreferredPlatformInput
 from app.crediting.schemas import ActivityReport
 from app.disputes.schemas import ContestInput, DisputeDecision
+from app.lending.schemas import BankProductInput, LoanCorrection, LoanInput
 from app.my_data.schemas import CorrectionDecisionInput, CorrectionInput
 from app.neighbours.agreements import NeighbourAgreement
 from app.neighbours.schemas import DigestQuestions, YieldInput
@@ -146,6 +147,9 @@ NAMED = (
     ResolutionInput,
     PaymentProposal,
     PaymentStep,
+    BankProductInput,
+    LoanInput,
+    LoanCorrection,
     Problem,
 )
 DESCRIPTION = """\

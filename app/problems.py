@@ -452,6 +452,51 @@ CODES: dict[str, tuple[int, str, str]] = {
     "quota.exhausted": (429, "当日配额已用完", "The quota of the day is used up"),
     "quota.organisation_not_found": (404, "没有该平台或无权查看", "No such platform, or not in your region"),
     "quota.grant_invalid": (422, "额度的期间不成立或已过", "The grant ends before it begins, or in the past"),
+    "product.not_found": (404, "产品不存在或无权查看", "No such product, or not yours"),
+    "product.code_taken": (
+        409,
+        "产品代码已使用，或与此前版本不一致",
+        "The code is another product's, or not the one of the versions before",
+    ),
+    "product.begins_in_past": (
+        422,
+        "起始日不得早于今天:已有报价以当时条件作出",
+        "It begins today or later: quotes stand on the days that are over",
+    ),
+    "product.if_match_missing": (
+        428,
+        "修改须以 If-Match 写明所依据的版本号",
+        "A write names the version that it was made from, by If-Match",
+    ),
+    "product.edited_meanwhile": (
+        412,
+        "读取之后已有新版本,请重新读取",
+        "There is a newer version; read it again",
+    ),
+    "product.not_in_force": (409, "产品目前未生效或已结束", "No version of the product counts today"),
+    "quote.not_found": (404, "报价不存在或无权查看", "No such quote, or not yours"),
+    "loan.quote_not_eligible": (409, "该报价不符合条件,不能据此放款", "The quote granted nothing"),
+    "loan.quote_not_valid": (
+        422,
+        "放款日不在报价有效期内,或尚未到来",
+        "The quote did not count on the day of the loan, or the day is yet to come",
+    ),
+    "loan.not_found": (404, "贷款不存在或无权查看", "No such loan, or not yours"),
+    "loan.number_taken": (
+        409,
+        "该贷款编号或报价已报送另一笔贷款",
+        "Another loan was reported under this number, or on this quote",
+    ),
+    "loan.if_match_missing": (
+        428,
+        "更正须以 If-Match 写明所依据的版本号",
+        "A correction names the version that it corrects, by If-Match",
+    ),
+    "loan.corrected_meanwhile": (
+        412,
+        "读取之后已有更正,请重新读取",
+        "It was corrected since you read it; read it again",
+    ),
     "storage.unavailable": (503, "存储暂不可用,请稍后重试", "Storage is away right now; come back later"),
     "internal": (500, "服务内部错误", "Something went wrong on our side"),
 }

@@ -18,6 +18,7 @@ import app.crediting.precedence_choice
 import app.crediting.settlements
 import app.disputes.models
 import app.jobs.models
+import app.lending.models
 import app.my_data.models
 import app.neighbours.models
 import app.programmes.models
@@ -50,6 +51,7 @@ MODULES = (
     app.crediting.settlements,
     app.disputes.models,
     app.jobs.models,
+    app.lending.models,
     app.my_data.models,
     app.neighbours.models,
     app.programmes.models,

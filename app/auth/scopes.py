@@ -44,6 +44,8 @@ FEDERATION_EVALUATE = "neighbours:tokens:evaluate"
 NEIGHBOURS_READ = "operator:neighbours:read"
 NEIGHBOURS_WRITE = "operator:neighbours:write"
 NEIGHBOURS_APPROVE = "operator:neighbours:approve"
+BANK_PRODUCTS_WRITE = "bank:products:write"
+GREEN_CREDIT_READ = "operator:green_credit:read"
 
 DESCRIPTIONS = {
     ACTIVITIES_WRITE: "Report activities and reverse own ones",
@@ -88,6 +90,8 @@ DESCRIPTIONS = {
     NEIGHBOURS_READ: "Read agreements with neighbours, and what is claimed here and there",
     NEIGHBOURS_WRITE: "Draft agreements with neighbours, reverse acts that a neighbour keeps",
     NEIGHBOURS_APPROVE: "Approve agreements with neighbours",
+    BANK_PRODUCTS_WRITE: "Publish one's own products, ask for quotes, report loans",
+    GREEN_CREDIT_READ: "Read statistics of green credit of the region",
 }
 
 ALLOWED: dict[OrganisationKind, tuple[str, ...]] = {
@@ -127,9 +131,10 @@ ALLOWED: dict[OrganisationKind, tuple[str, ...]] = {
         NEIGHBOURS_READ,
         NEIGHBOURS_WRITE,
         NEIGHBOURS_APPROVE,
+        GREEN_CREDIT_READ,
     ),
     OrganisationKind.NEIGHBOUR: (NEIGHBOUR_CLAIMS, FEDERATION_EVALUATE),
-    OrganisationKind.BANK: (),
+    OrganisationKind.BANK: (BANK_PRODUCTS_WRITE,),
     OrganisationKind.MERCHANT: (
         MERCHANT_OFFERS,
         MERCHANT_REDEMPTIONS,

@@ -101,6 +101,17 @@ ROUTES: dict[tuple[str, str], dict[str, int]] = {
     ("POST", "/v1/operator/quota-grants"): rights(operator=404, foreign_operator=404),
     ("GET", "/v1/operator/quota-grants"): rights(operator=200, foreign_operator=200),
     ("GET", "/v1/operator/quota-use"): rights(operator=200, foreign_operator=200),
+    ("GET", "/v1/bank/product-examples"): rights(bank=200),
+    ("GET", "/v1/bank/products"): rights(bank=200),
+    ("POST", "/v1/bank/products"): rights(bank=422),
+    ("GET", "/v1/bank/products/{product_id}"): rights(bank=404),
+    ("GET", "/v1/bank/products/{product_id}/versions"): rights(bank=404),
+    ("PUT", "/v1/bank/products/{product_id}"): rights(bank=422),
+    ("GET", "/v1/bank/loans"): rights(bank=200),
+    ("POST", "/v1/bank/loans"): rights(bank=422),
+    ("GET", "/v1/bank/loans/{loan_id}"): rights(bank=404),
+    ("PUT", "/v1/bank/loans/{loan_id}"): rights(bank=422),
+    ("GET", "/v1/operator/green-credit"): rights(operator=200, foreign_operator=200),
     ("GET", "/v1/aggregation"): rights(platform=200, other_platform=200),
     ("GET", "/v1/platform-quality"): rights(platform=200, other_platform=200),
     ("GET", "/v1/operator/platform-quality"): rights(operator=200, foreign_operator=200),
@@ -447,6 +458,8 @@ IDS = {
     "settlement": "stl_",
     "dispute": "dsp_",
     "neighbour": "nbr_",
+    "product": "bpr_",
+    "loan": "gln_",
 }
 SETTLED = {"merchant_id": "org_" + "1" * 32, "region": "440300", "ends_at": "2026-11-01T00:00:00Z"}
 GRANT = {
@@ -641,6 +654,8 @@ async def call(who: Caller, method: str, path: str, revision_id: str = "") -> ht
         "/mandate-terms": {"json": TERMS} if method == "POST" else {},
         "/v1/bindings": {"json": {"link_token": "x", "user_id": "u"}},
         "/decision": {"json": {"accepted": True, "reason": "x"}},
+        "/bank/products": {"json": {}} if method == "POST" else {},
+        "/bank/loans": {"json": {}} if method == "POST" else {},
         "/oauth/token": {
             "data": {"grant_type": "client_credentials", "client_id": "x", "client_secret": "y"}
         },

@@ -17,6 +17,8 @@ from api.stage import Stage
 from helpers import Caller, metro
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.errors import Unsatisfiable
+from lending.known import known_loans
+from lending.lender import Lender
 from redeeming.known import known_redemptions
 from redeeming.market import Market
 from schemathesis import GenerationMode
@@ -97,22 +99,28 @@ _reached: dict[str, set[str]] = {}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def redeeming(stage: Stage) -> tuple[dict[tuple[str, str], Any], Caller, Caller]:
+async def lender(stage: Stage) -> Lender:
+    return Lender(stage.city, await stage.city.client("bank"))
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def redeeming(stage: Stage, lender: Lender) -> tuple[dict[tuple[str, str], Any], Caller, Caller]:
     market = Market(stage.city)
     known, merchant, resident = await known_redemptions(market, stage.operator)
     known |= await known_settlements(market, stage.operator, merchant, resident)
+    known |= await known_loans(lender)
     return known, merchant, resident
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def tokens(stage: Stage, redeeming: tuple[Any, Caller, Caller]) -> dict[str, str]:
+async def tokens(stage: Stage, lender: Lender, redeeming: tuple[Any, Caller, Caller]) -> dict[str, str]:
     city = stage.city
     return {
         "platform": stage.source.token,
         "operator": stage.operator.token,
         "resident": redeeming[2].token,
         "signed_in": (await city.signed_in(stage.holder)).token,
-        "bank": (await city.client("bank")).token,
+        "bank": lender.bank.token,
         "merchant": redeeming[1].token,
         "neighbour": (await city.client("neighbour")).token,
         "nobody": "",

@@ -170,6 +170,7 @@ def test_what_the_status_denies_is_not_there():
         "claims",
         "tokens",
         "neighbour",
+        "bank",
     }
     assert not [m for m in load_catalogue(demonstration=True).methodologies if m.issuable]
 
