@@ -19,7 +19,7 @@ class _Input(BaseModel):
 class ConsentTextView(BaseModel):
     """One version of a text that people consent to."""
 
-    covers: str = Field(description="`scenes` (any scene group), `movement` or `aggregation`")
+    covers: str = Field(description="`scenes` (any scene group), `movement`, `aggregation` or `banks`")
     version: str
     first_day: str
     offered: bool = Field(description="Whether a consent can be given by it today")
@@ -89,7 +89,13 @@ class ConsentList(BaseModel):
 
 
 ReceiptKind = Literal[
-    "consent_granted", "consent_withdrawn", "mandate_granted", "mandate_withdrawn", "binding_ended"
+    "consent_granted",
+    "consent_withdrawn",
+    "mandate_granted",
+    "mandate_withdrawn",
+    "binding_ended",
+    "bank_access_granted",
+    "bank_access_withdrawn",
 ]
 
 

@@ -14,6 +14,8 @@ SCENES = "scenes"
 """What a text covers that serves for every scene group."""
 APART = ("movement", "aggregation")
 """Groups with a text of their own, which no other text covers."""
+BANKS = "banks"
+"""What a text covers by which a bank is let see a holder's tier, score or report; no group of scenes."""
 
 
 class BothLanguages(BaseModel):
@@ -61,18 +63,18 @@ class ConsentTexts:
     def __init__(self, texts: tuple[ConsentText, ...]) -> None:
         self.texts = tuple(sorted(texts, key=lambda t: (t.covers, t.first_day)))
         keys = {(t.covers, t.version) for t in texts}
-        if len(keys) < len(texts) or {t.covers for t in texts} != {SCENES, *APART}:
+        if len(keys) < len(texts) or {t.covers for t in texts} != {SCENES, *APART, BANKS}:
             raise ValueError("each kind of consent needs a text, and each text a version of its own")
 
     def offered(self, scene_group: str, today: datetime.date) -> ConsentText | None:
         """The text by which a consent to a scene group is given today."""
-        covers = scene_group if scene_group in APART else SCENES
+        covers = scene_group if scene_group in (*APART, BANKS) else SCENES
         begun = [t for t in self.texts if t.covers == covers and t.first_day <= today]
         return begun[-1] if begun else None
 
     def of_version(self, scene_group: str, version: str) -> ConsentText | None:
         """One version of the text of a scene group, offered still or not."""
-        covers = scene_group if scene_group in APART else SCENES
+        covers = scene_group if scene_group in (*APART, BANKS) else SCENES
         return next((t for t in self.texts if (t.covers, t.version) == (covers, version)), None)
 
 

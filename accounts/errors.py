@@ -19,6 +19,8 @@ class DomainError(Exception):
     """Something that a caller is told of, by its stable dotted code."""
 
     code = "internal"
+    recorded = False
+    """Whether what was written before it is kept: the refusal itself is written down."""
 
     def __init__(self, *faults: Fault, retry_after_s: int | None = None) -> None:
         super().__init__(self.code)

@@ -17,6 +17,7 @@ from app import metrics
 from app.api import (
     aggregation,
     audit,
+    bank_grants,
     bank_loans,
     bank_products,
     bindings,
@@ -97,6 +98,7 @@ DOORS = (
     consents,
     mandates,
     bindings,
+    bank_grants,
     my_data,
     corrections,
     disputes,

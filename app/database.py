@@ -10,6 +10,8 @@ from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from accounts.errors import DomainError
+
 if TYPE_CHECKING:
     import asyncpg
 
@@ -137,9 +139,20 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
-        """A session that commits when the block ends well and rolls back otherwise."""
+        """A session that commits when the block ends well and rolls back otherwise.
+
+        A refusal that is itself written down commits as well, and is raised once it has.
+        """
+        refused: DomainError | None = None
         async with AsyncSession(self.engine, expire_on_commit=False) as session, session.begin():
-            yield session
+            try:
+                yield session
+            except DomainError as error:
+                if not error.recorded:
+                    raise
+                refused = error
+        if refused is not None:
+            raise refused
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:

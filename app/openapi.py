@@ -29,6 +29,7 @@ from app.auth.resident_schemas import (
     SignInMethodInput,
 )
 from app.auth.scopes import DESCRIPTIONS
+from app.banking.schemas import BankGrantInput
 from app.claiming.schemas import ActInput, ClaimInput, ClaimReleaseInput, DisclosureInput
 from app.crediting.precedence_choice import PreferredPlatformInput
 from app.crediting.schemas import ActivityReport
@@ -128,6 +129,7 @@ NAMED = (
     BindingStart,
     BindingRedemption,
     CorrectionInput,
+    BankGrantInput,
     DisputeDecision,
     ContestInput,
     PreferredPlatformInput,

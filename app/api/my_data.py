@@ -223,5 +223,7 @@ def _access(row: AccessRecord) -> dict[str, Any]:
             "reader": row.reader_name,
             "what": row.what,
             "target": row.target,
+            "purpose": row.purpose,
+            "refused": row.refused,
         }
     ).model_dump()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from accounts.models import HolderStatus
+from app.banking.repository import end_all_grants
 
 if TYPE_CHECKING:
     import asyncpg
@@ -125,6 +126,8 @@ async def absorb(
         absorbed,
         now,
     )
+    # What was granted to banks was granted by another account: it ends, and is granted anew where it is wanted.
+    await end_all_grants(driver, absorbed, now)
     await driver.execute(
         f"UPDATE balances SET status = {HolderStatus.CLOSED:d} WHERE holder_id = $1", absorbed
     )

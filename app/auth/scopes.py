@@ -46,6 +46,7 @@ NEIGHBOURS_WRITE = "operator:neighbours:write"
 NEIGHBOURS_APPROVE = "operator:neighbours:approve"
 BANK_PRODUCTS_WRITE = "bank:products:write"
 GREEN_CREDIT_READ = "operator:green_credit:read"
+BANK_GRANTS_READ = "bank:grants:read"
 
 DESCRIPTIONS = {
     ACTIVITIES_WRITE: "Report activities and reverse own ones",
@@ -92,6 +93,7 @@ DESCRIPTIONS = {
     NEIGHBOURS_APPROVE: "Approve agreements with neighbours",
     BANK_PRODUCTS_WRITE: "Publish one's own products, ask for quotes, report loans",
     GREEN_CREDIT_READ: "Read statistics of green credit of the region",
+    BANK_GRANTS_READ: "Read what holders granted one's own bank, and under which names",
 }
 
 ALLOWED: dict[OrganisationKind, tuple[str, ...]] = {
@@ -134,7 +136,7 @@ ALLOWED: dict[OrganisationKind, tuple[str, ...]] = {
         GREEN_CREDIT_READ,
     ),
     OrganisationKind.NEIGHBOUR: (NEIGHBOUR_CLAIMS, FEDERATION_EVALUATE),
-    OrganisationKind.BANK: (BANK_PRODUCTS_WRITE,),
+    OrganisationKind.BANK: (BANK_PRODUCTS_WRITE, BANK_GRANTS_READ),
     OrganisationKind.MERCHANT: (
         MERCHANT_OFFERS,
         MERCHANT_REDEMPTIONS,
@@ -143,4 +145,4 @@ ALLOWED: dict[OrganisationKind, tuple[str, ...]] = {
         MERCHANT_SETTLEMENTS_WRITE,
     ),
 }
-"""Banks can be registered; what they may do comes with their own doors. Residents hold theirs by signing in."""
+"""Residents hold theirs by signing in."""

@@ -3,6 +3,7 @@
 import datetime
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 from uuid import UUID
 
@@ -12,12 +13,30 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from accounts.ids import epoch_ms, uuid7_batch
 from app.my_data.models import AccessRecord
+from dedup.writes import columns
 
 if TYPE_CHECKING:
+    from accounts.repository import Driver
     from app.auth.principal import Principal
     from app.wiring import Services
 
-What = Literal["account", "activity", "explanation", "token", "correction", "export"]
+What = Literal[
+    "account",
+    "activity",
+    "explanation",
+    "token",
+    "correction",
+    "export",
+    "tier",
+    "score",
+    "label",
+    "report",
+    "quote",
+    "pre_screening",
+    "white_list",
+    "score_export",
+    "monitoring",
+]
 LINK = "signed link"
 """Reader's name where an export was fetched by its link, which tells nobody's name."""
 
@@ -67,6 +86,50 @@ async def record(
         for record_id, (holder_id, target) in zip(ids, read, strict=True)
     )
     await session.flush()
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a bank asked of a holder, and whether it was refused."""
+
+    reader_id: UUID
+    reader_name: str
+    what: What
+    purpose: str
+    holder_id: UUID
+    target: str
+    refused: str | None
+
+
+async def record_asked(driver: "Driver", asked: Sequence[Asked], now: datetime.datetime) -> Sequence[UUID]:
+    """Write down what a bank asked, answered or refused; answers the records' ids."""
+    if not asked:
+        return []
+    ids = uuid7_batch(epoch_ms(now), len(asked))
+    rows = [
+        (
+            each.holder_id,
+            made,
+            each.reader_id,
+            each.reader_name,
+            each.what,
+            each.target,
+            each.purpose,
+            each.refused,
+        )
+        for made, each in zip(ids, asked, strict=True)
+    ]
+    await driver.execute(
+        """
+        INSERT INTO access_records (holder_id, id, at, reader_id, reader_name, what, target, purpose, refused)
+        SELECT a.holder_id, a.id, $9, a.reader_id, a.reader_name, a.what, a.target, a.purpose, a.refused
+        FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::varchar[], $5::varchar[], $6::varchar[], $7::varchar[],
+                    $8::varchar[]) AS a (holder_id, id, reader_id, reader_name, what, target, purpose, refused)
+        """,
+        *columns(rows),
+        now,
+    )
+    return ids
 
 
 async def page(

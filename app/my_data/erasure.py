@@ -17,6 +17,7 @@ from accounts.postings import Posting, post
 from accounts.teams.service import leave_all
 from app.auth import audit, resident_repository, signatures
 from app.auth.principal import Principal
+from app.banking import grants as bank_grants
 from app.crediting import precedence_choice
 from app.database import driver_of
 from app.my_data import exports
@@ -146,6 +147,8 @@ async def erase(
 
     await consents.withdraw(driver, sign, holder_id, None, None, now)
     await mandates.withdraw_all(driver, sign, holder_id, now)
+    await bank_grants.withdraw_all(driver, sign, holder_id, now)
+    await bank_grants.forget(driver, holder_id)
     await bindings.end_all(driver, holder_id, now)
     await exports.drop_all(driver, holder_id)
     await leave_all(driver, holder_id, now)

@@ -25,6 +25,10 @@ class AccessRecord(SQLModel, table=True):
     reader_name: str
     what: str
     target: str
+    purpose: str | None = Field(default=None, description="Of a bank: what it asked for")
+    refused: str | None = Field(
+        default=None, description="Why a bank was refused; None where it was answered"
+    )
 
 
 class Export(SQLModel, table=True):

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from accounts.fields import Region, Text
+from app.my_data.access import What
 
 ACTIVITY_ID = "act_01a1fc693a86700e9ae525ac545ac6cd"
 
@@ -56,8 +57,15 @@ class AccessView(BaseModel):
     access_id: str
     at: str
     reader: str = Field(description="The organisation's name at that time, or `signed link`")
-    what: Literal["account", "activity", "explanation", "token", "correction", "export"]
-    target: str = Field(description="Public id of what was read")
+    what: What
+    target: str = Field(
+        description="Public id of what was read; of a bank the grant's, empty where none was live"
+    )
+    purpose: str | None = Field(description="What a bank asked for; null for all others")
+    refused: str | None = Field(
+        description="Why a bank was refused: `no_consent`, `withdrawn`, `expired`, `wrong_purpose`, `wider_scope`, "
+        "`other_bank`; null where it was answered"
+    )
 
 
 class AccessList(BaseModel):

@@ -275,6 +275,29 @@ SECTIONS: list[Section] = [
         "SELECT shown, changed_at FROM rank_choices WHERE holder_id = $1",
         {"shown": plain, "changed_at": plain},
     ),
+    Section(
+        "bank_grants",
+        """
+        SELECT g.id, g.bank_id, o.name AS bank_name, r.reference, g.purpose, g.scope, g.text_version, g.granted_at,
+               g.valid_until, g.ended_at, g.ended
+        FROM bank_grants g JOIN organisations o ON o.id = g.bank_id
+        LEFT JOIN bank_references r ON r.holder_id = g.holder_id AND r.bank_id = g.bank_id
+        WHERE g.holder_id = $1 ORDER BY g.id
+        """,
+        {
+            "id": identified("bgr"),
+            "bank_id": identified("org"),
+            "bank_name": plain,
+            "reference": identified("cus"),
+            "purpose": plain,
+            "scope": plain,
+            "text_version": plain,
+            "granted_at": plain,
+            "valid_until": plain,
+            "ended_at": plain,
+            "ended": plain,
+        },
+    ),
     # Of a team there is what the person did in it, and nothing of the others who are.
     Section(
         "teams",
@@ -380,7 +403,16 @@ SECTIONS: list[Section] = [
     ),
     Section(
         "access_log",
-        "SELECT id, at, reader_name, what, target FROM access_records WHERE holder_id = $1 ORDER BY id",
-        {"id": identified("acc"), "at": plain, "reader_name": plain, "what": plain, "target": plain},
+        "SELECT id, at, reader_name, what, target, purpose, refused FROM access_records WHERE holder_id = $1"
+        " ORDER BY id",
+        {
+            "id": identified("acc"),
+            "at": plain,
+            "reader_name": plain,
+            "what": plain,
+            "target": plain,
+            "purpose": plain,
+            "refused": plain,
+        },
     ),
 ]

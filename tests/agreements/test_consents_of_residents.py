@@ -34,6 +34,7 @@ def now_trip(phone: str, minutes_ago: int = 0) -> dict[str, object]:
 HASHES = {
     ("scenes", "2026-11"): "09885a3552f3c970f0fbec687cfb323ab4dfc4031c2674468eeaaab7cd0bb73b",
     ("movement", "2026-11"): "1ff6fdcb86c4ccb92ed581369feee5cc360bef9a6add0acde506ee59b37f0fb1",
+    ("banks", "2026-11"): "3f3e90308a045ea299b9cb13a977612d9b162ff151ada233a542f239e5fa1f6d",
     ("aggregation", "2026-11"): "5119d16c9e8a017159c8bb2ae8fcc606d0c5abe1f21da46ffda5ea8a6632a7c8",
 }
 
@@ -67,7 +68,7 @@ async def test_texts_are_public_and_hashed(city: City) -> None:
     first = (await city.http.get("/v1/consent-texts", params={"limit": 2})).json()
     rest = (await city.http.get("/v1/consent-texts", params={"cursor": first["next_cursor"]})).json()
     items = first["items"] + rest["items"]
-    assert [item["covers"] for item in items] == ["aggregation", "movement", "scenes"]
+    assert [item["covers"] for item in items] == ["aggregation", "banks", "movement", "scenes"]
     assert rest["next_cursor"] is None
     for item in items:
         told = {name: item[name] for name in ("covers", "version", "title", "text")}

@@ -299,6 +299,10 @@ ROUTES: dict[tuple[str, str], dict[str, int]] = {
     ("GET", "/v1/me/mandates"): rights(resident=200, other_resident=200),
     ("POST", "/v1/me/mandates"): rights(),
     ("POST", "/v1/me/mandates/{mandate_id}/withdrawal"): rights(),
+    ("GET", "/v1/me/bank-grants"): rights(resident=200, other_resident=200),
+    ("POST", "/v1/me/bank-grants"): rights(),
+    ("POST", "/v1/me/bank-grants/{grant_id}/withdrawal"): rights(),
+    ("GET", "/v1/bank/grants"): rights(bank=200),
     ("GET", "/v1/me/bindings"): rights(resident=200, other_resident=200),
     ("POST", "/v1/me/bindings"): rights(),
     ("POST", "/v1/me/bindings/{binding_id}/end"): rights(),
@@ -460,6 +464,7 @@ IDS = {
     "neighbour": "nbr_",
     "product": "bpr_",
     "loan": "gln_",
+    "grant": "bgr_",
 }
 SETTLED = {"merchant_id": "org_" + "1" * 32, "region": "440300", "ends_at": "2026-11-01T00:00:00Z"}
 GRANT = {

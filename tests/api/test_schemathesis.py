@@ -178,12 +178,23 @@ async def known(stage: Stage, redeeming: tuple[Any, Caller, Caller]) -> dict[str
     await stage.source.post(f"/v1/webhooks/{webhook}/test")
     told = (await stage.source.get(f"/v1/webhooks/{webhook}/deliveries")).json()["items"]
     mine = signed_in(stage.city, stage.holder)
+    lender = (await stage.city.client("bank")).organisation_id
+    let_see = {
+        "bank_id": lender,
+        "purpose": "loan_application",
+        "scope": "score",
+        "valid_until": "2028-01-01T00:00:00Z",
+        "text_version": "2026-11",
+    }
+    bank_grant = (await mine.post("/v1/me/bank-grants", json=let_see)).json()["grant_id"]
     team = await mine.post("/v1/me/teams", json=TEAM)
     used = await mine.post("/v1/me/offsets", json=OFFSET)
     async with service.database.driver_transaction() as driver:
         await rebuild(driver, Ranks(service.redis), utc_now())
     return {
         "team": team.json()["team_id"],
+        "bank_grant": bank_grant,
+        "let_see": let_see | {"purpose": "pre_screening"},
         "certificate": used.json()["certificate_id"],
         "recalculation": recalculation.json()["id"],
         "correction": corrections[1],
@@ -246,6 +257,7 @@ def ids_of(path: str, known: dict[str, Any], turn: int) -> dict[str, str]:
         "claim_id": known["claim"],
         "recalculation_id": known["recalculation"],
         "certificate_id": known["certificate"],
+        "grant_id": known["bank_grant"],
         "dispute_id": known["disputes"][path.startswith("/v1/me/")],
     }
     if not path.endswith("/leave"):
@@ -305,6 +317,7 @@ def made_real(case: Any, known: dict[str, Any], turn: int) -> None:
         "/me/footprints": {"month": "2025-10", "items": [{"item": "gas", "quantity": 1, "unit": "m3"}]},
         "/me/offsets": OFFSET,
         "/me/teams": TEAM,
+        "/me/bank-grants": known["let_see"],
         "/me/rank": {"shown": True},
         "/preferred-platforms/{scene_group}": {"source_id": known["platform"]},
     }

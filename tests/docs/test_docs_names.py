@@ -55,6 +55,7 @@ PAGES = {
         "docs/neighbours.md",
         "docs/dedup.md",
         "docs/review.md",
+        "docs/banks.md",
     )
 }
 ENGLISH, CHINESE = PAGES["README.md"], PAGES["README.zh-CN.md"]

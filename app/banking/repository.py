@@ -1,0 +1,182 @@
+"""SQL of grants to banks, of the names by which banks know holders, and of the record of what they ask."""
+
+import datetime
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from uuid import UUID, uuid4
+
+if TYPE_CHECKING:
+    from accounts.repository import Driver, Row
+
+NOBODY = UUID(int=0)
+"""In whose place a query is recorded that finds nobody, so that it takes as long as any other."""
+LAST = UUID(int=(1 << 128) - 1)
+
+
+async def bank_name(driver: "Driver", bank_id: UUID) -> str | None:
+    """The name of a bank; None where there is none."""
+    found: str | None = await driver.fetchval(
+        "SELECT name FROM organisations WHERE id = $1 AND kind = 'bank'", bank_id
+    )
+    return found
+
+
+async def reference_of(driver: "Driver", holder_id: UUID, bank_id: UUID, now: datetime.datetime) -> UUID:
+    """The name by which a bank knows a locked holder: made with the first grant, the same from then on."""
+    await driver.execute(
+        """
+        INSERT INTO bank_references (holder_id, bank_id, reference, created_at) VALUES ($1, $2, $3, $4)
+        ON CONFLICT (holder_id, bank_id) DO NOTHING
+        """,
+        holder_id,
+        bank_id,
+        # Random to the last bit: a UUIDv7 would tell when the customer first came.
+        uuid4(),
+        now,
+    )
+    found: UUID = await driver.fetchval(
+        "SELECT reference FROM bank_references WHERE holder_id = $1 AND bank_id = $2", holder_id, bank_id
+    )
+    return found
+
+
+async def holder_of(driver: "Driver", reference: UUID) -> "Row | None":
+    """(holder, bank) of a reference, whosever it is."""
+    return await driver.fetchrow(
+        "SELECT holder_id, bank_id FROM bank_references WHERE reference = $1", reference
+    )
+
+
+async def holder_of_identity(driver: "Driver", token: UUID) -> UUID | None:
+    """The holder of an identity token."""
+    found: UUID | None = await driver.fetchval("SELECT holder_id FROM identities WHERE token = $1", token)
+    return found
+
+
+async def add_grant(driver: "Driver", row: tuple[object, ...]) -> None:
+    """Record a grant: holder, id, bank, purpose, scope, text version, granted at, valid until, receipt."""
+    await driver.execute(
+        """
+        INSERT INTO bank_grants (holder_id, id, bank_id, purpose, scope, text_version, granted_at, valid_until,
+                                 receipt_id)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+        """,
+        *row,
+    )
+
+
+async def end_grants(
+    driver: "Driver", holder_id: UUID, grant_ids: Sequence[UUID], how: str, now: datetime.datetime
+) -> None:
+    """End grants of a locked holder; waits for queries that hold them, and none that comes later finds them."""
+    await driver.execute(
+        """
+        UPDATE bank_grants SET ended_at = $4, ended = $3
+        WHERE holder_id = $1 AND id = ANY($2::uuid[]) AND ended_at IS NULL
+        """,
+        holder_id,
+        grant_ids,
+        how,
+        now,
+    )
+
+
+async def end_all_grants(driver: "Driver", holder_id: UUID, now: datetime.datetime) -> None:
+    """End all that a locked holder granted, and the names by which banks knew it."""
+    await driver.execute(
+        "UPDATE bank_grants SET ended_at = $2, ended = 'withdrawn' WHERE holder_id = $1 AND ended_at IS NULL",
+        holder_id,
+        now,
+    )
+    await forget_references(driver, holder_id)
+
+
+async def not_ended(driver: "Driver", holder_id: UUID) -> "Sequence[Row]":
+    """A holder's grants that were not ended, expired ones among them."""
+    rows: Sequence[Row] = await driver.fetch(
+        """
+        SELECT id, bank_id, purpose, scope, valid_until FROM bank_grants
+        WHERE holder_id = $1 AND ended_at IS NULL ORDER BY id
+        """,
+        holder_id,
+    )
+    return rows
+
+
+async def find_grant(driver: "Driver", holder_id: UUID, grant_id: UUID) -> "Row | None":
+    """One grant of a holder."""
+    return await driver.fetchrow(
+        "SELECT id, bank_id, purpose, valid_until, ended_at FROM bank_grants WHERE holder_id = $1 AND id = $2",
+        holder_id,
+        grant_id,
+    )
+
+
+async def hold_grant(driver: "Driver", holder_id: UUID, bank_id: UUID, purpose: str) -> "Row | None":
+    """The grant for a purpose that was not ended, kept from ending until the transaction is over."""
+    return await driver.fetchrow(
+        """
+        SELECT holder_id, id, bank_id, purpose, scope, valid_until FROM bank_grants
+        WHERE holder_id = $1 AND bank_id = $2 AND purpose = $3 AND ended_at IS NULL FOR SHARE
+        """,
+        holder_id,
+        bank_id,
+        purpose,
+    )
+
+
+async def latest_grants(driver: "Driver", holder_id: UUID, bank_id: UUID) -> "Sequence[Row]":
+    """Of each purpose the latest grant to a bank, whether it is over or not."""
+    rows: Sequence[Row] = await driver.fetch(
+        """
+        SELECT DISTINCT ON (purpose) purpose, scope, valid_until, ended_at FROM bank_grants
+        WHERE holder_id = $1 AND bank_id = $2 ORDER BY purpose, id DESC
+        """,
+        holder_id,
+        bank_id,
+    )
+    return rows
+
+
+_WITH_NAMES = """
+    SELECT g.id, g.bank_id, o.name AS bank_name, r.reference, g.purpose, g.scope, g.text_version, g.granted_at,
+           g.valid_until, g.receipt_id, g.ended_at, g.ended
+    FROM bank_grants g JOIN organisations o ON o.id = g.bank_id
+    LEFT JOIN bank_references r ON r.holder_id = g.holder_id AND r.bank_id = g.bank_id
+"""
+
+
+async def page_of_holder(
+    driver: "Driver", holder_id: UUID, before: UUID | None, limit: int
+) -> "Sequence[Row]":
+    """A holder's grants, the newest first, over or not."""
+    rows: Sequence[Row] = await driver.fetch(
+        _WITH_NAMES + "WHERE g.holder_id = $1 AND g.id < $2 ORDER BY g.id DESC LIMIT $3",
+        holder_id,
+        before or LAST,
+        limit,
+    )
+    return rows
+
+
+async def page_of_bank(
+    driver: "Driver", bank_id: UUID, before: UUID | None, limit: int, now: datetime.datetime
+) -> "Sequence[Row]":
+    """What a bank is granted now, the newest first."""
+    rows: Sequence[Row] = await driver.fetch(
+        _WITH_NAMES
+        + """
+        WHERE g.bank_id = $1 AND g.ended_at IS NULL AND g.valid_until > $4 AND g.id < $2
+        ORDER BY g.id DESC LIMIT $3
+        """,
+        bank_id,
+        before or LAST,
+        limit,
+        now,
+    )
+    return rows
+
+
+async def forget_references(driver: "Driver", holder_id: UUID) -> None:
+    """No bank has a name for the holder any more."""
+    await driver.execute("DELETE FROM bank_references WHERE holder_id = $1", holder_id)
