@@ -28,6 +28,7 @@ from app.api import (
     consents,
     corrections,
     disputes,
+    enterprise_structure,
     factors,
     green_credit,
     mandates,
@@ -42,6 +43,7 @@ from app.api import (
     oauth,
     offer_review,
     operator,
+    operator_enterprises,
     operator_neighbours,
     payments,
     platform_quality,
@@ -125,6 +127,8 @@ DOORS = (
     bank_products,
     bank_loans,
     green_credit,
+    enterprise_structure,
+    operator_enterprises,
 )
 """What is asked most stands first: routes are tried one after the other."""
 HTTP_CODES = {404: "request.not_found", 405: "request.method", 413: "request.too_large"}

@@ -14,6 +14,16 @@ from accounts.agreement_schemas import (
     MandateTermsInput,
     OwnWithdrawalInput,
 )
+from accounts.enterprises.schemas import (
+    EnterpriseInput,
+    EnterpriseOnboarding,
+    LineCreation,
+    LineInput,
+    MeterCreation,
+    MeterInput,
+    MeterRemoval,
+    SiteInput,
+)
 from accounts.offsetting.schemas import FootprintInput, OffsetInput
 from accounts.schemas import HolderBatch, WithdrawalInput
 from app.api.payments import PaymentInput
@@ -137,6 +147,14 @@ NAMED = (
     ReviewPolicy,
     NeighbourAgreement,
     DigestQuestions,
+    EnterpriseOnboarding,
+    EnterpriseInput,
+    SiteInput,
+    LineInput,
+    LineCreation,
+    MeterInput,
+    MeterCreation,
+    MeterRemoval,
     YieldInput,
     CorrectionDecisionInput,
     Programme,

@@ -3,6 +3,7 @@
 from sqlmodel import SQLModel
 
 import accounts.agreement_models
+import accounts.enterprises.models
 import accounts.models
 import accounts.offsetting.models
 import accounts.standing.models
@@ -37,6 +38,7 @@ import points.redemption_models
 
 MODULES = (
     accounts.agreement_models,
+    accounts.enterprises.models,
     accounts.models,
     accounts.offsetting.models,
     accounts.standing.models,

@@ -36,7 +36,7 @@ async def admit(request: Request, services: Services, scopes: frozenset[str]) ->
         raise RequestError("auth.scope")
     limiter: RateLimiter = services.limiter
     subject = principal.client_id
-    if principal.holder_id is not None:
+    if principal.holder_id is not None and not principal.is_enterprise:
         limiter, subject = services.resident_limiter, principal.holder_id.hex
     await limiter.check(subject)
     return principal

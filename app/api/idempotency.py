@@ -71,8 +71,10 @@ def key_of(
         raise RequestError(
             "request.invalid", Fault("", "Idempotency-Key must be 1 to 255 printable ASCII characters")
         )
-    # A resident's keys are the resident's own, whoever issued the token.
-    owner = principal.organisation_id if principal.holder_id is None else principal.holder_id
+    # A resident's keys are the resident's own, whoever issued the token; at an enterprise, each member has its own.
+    owner = principal.organisation_id
+    if principal.holder_id is not None and not principal.is_enterprise:
+        owner = principal.holder_id
     where = f"{request.method} {request.scope['path']}"
     token = services.token_maker.body_mac(orjson.dumps(["idempotency", owner.bytes.hex(), where, key]))
     return token, services.token_maker.body_mac(hashlib.blake2b(body).digest())

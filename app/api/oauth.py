@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from app.api.access import ServicesDep
 from app.api.http import json_response, operation, read_body
-from app.auth import clients
+from app.auth import clients, resident_repository
 from app.auth.principal import Principal
 from app.problems import RequestError
 from app.wiring import utc_now
@@ -78,9 +78,14 @@ async def issue_token(request: Request, services: ServicesDep) -> Response:
     client_id, secret = _credentials(request, form)
     await services.limiter.check_secret(client_id[:64])
     client, organisation = await clients.authenticate(services.database, client_id, secret)
-    wanted = set(form["scope"].split()) if form.get("scope") else set(client.scopes)
-    if not wanted <= set(client.scopes):
+    held = clients.scopes_of(client)
+    wanted = set(form["scope"].split()) if form.get("scope") else set(held)
+    if not wanted <= held:
         raise RequestError("auth.unknown_scope")
+    epoch = 0
+    if organisation.holder_id is not None:
+        async with services.database.reading() as session:
+            epoch = await resident_repository.epoch_of(session, organisation.holder_id)
     now = utc_now()
     lifetime = services.settings.access_token_seconds
     principal = Principal(
@@ -90,6 +95,8 @@ async def issue_token(request: Request, services: ServicesDep) -> Response:
         region=organisation.region,
         scopes=frozenset(wanted),
         expires_at=int(now.timestamp()) + lifetime,
+        holder_id=organisation.holder_id,
+        epoch=epoch,
     )
     answer = TokenAnswer(
         access_token=services.tokens.issue(principal, now),

@@ -2,7 +2,8 @@
 
 import asyncio
 import datetime
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Request, Response
@@ -34,6 +35,11 @@ from app.database import driver_of
 from app.my_data import access
 from app.problems import RequestError
 from app.wiring import Services
+
+if TYPE_CHECKING:
+    import asyncpg
+
+    from app.neighbours.federation import Found
 
 router = APIRouter(prefix="/v1/operator/holders", tags=["operator"])
 
@@ -77,26 +83,13 @@ async def onboard_holders(
     now = services.intake.clock()
     newcomers = [_newcomer(holder, principal, now) for holder in batch.holders]
     onboarding.hash_identities(newcomers, services.hasher)
-    federation = services.neighbours.federation
-    # Before the transaction: another deployment may have to be asked.
-    found = {} if federation is None else await federation.find(onboarding.by_identifier(newcomers))
+    found = await federation_keys(services, newcomers)
 
     async def act(session: AsyncSession) -> Any:
         await _check_sources(session, newcomers)
-        driver = await driver_of(session)
-        known = await onboarding.known_tokens(driver, newcomers)
-        strangers = [
-            n for n in newcomers if n.error is None and not any(token in known for token, _ in n.tokens)
-        ]
-        await asyncio.to_thread(onboarding.compute_person_keys, strangers, services.person_keys)
-        onboarding.compute_person_keys(await onboarding.forgotten(driver, newcomers), services.person_keys)
-        await onboarding.onboard(driver, newcomers, lambda region: _may_write(principal, region), now)
-        people = onboarding.identified(newcomers)
-        await next_keys.keep_next_keys(
-            driver, await asyncio.to_thread(next_keys.next_keys, people, services.person_keys)
+        await take_in(
+            await driver_of(session), services, newcomers, found, lambda r: _may_write(principal, r), now
         )
-        if federation is not None:
-            await federation.keep(driver, people, found)
         if newcomers and not _is_platform(principal):
             # A platform's consents carry its own receipts; an operator records them for others.
             taken = [n for n in newcomers if n.error is None]
@@ -118,6 +111,34 @@ async def onboard_holders(
         return {"items": [_answer(newcomer, principal) for newcomer in newcomers]}
 
     return await idempotency.write(request, principal, services, raw, act)
+
+
+async def federation_keys(services: Services, newcomers: list[Newcomer]) -> "Found":
+    """Person keys in the federation; before the transaction, since another deployment may have to be asked."""
+    federation = services.neighbours.federation
+    return {} if federation is None else await federation.find(onboarding.by_identifier(newcomers))
+
+
+async def take_in(
+    driver: "asyncpg.Connection",
+    services: Services,
+    newcomers: list[Newcomer],
+    found: "Found",
+    may_see: Callable[[str], bool],
+    now: datetime.datetime,
+) -> None:
+    """Give newcomers, whose identities are hashed, their holders; what was refused stands with each."""
+    known = await onboarding.known_tokens(driver, newcomers)
+    strangers = [n for n in newcomers if n.error is None and not any(token in known for token, _ in n.tokens)]
+    await asyncio.to_thread(onboarding.compute_person_keys, strangers, services.person_keys)
+    onboarding.compute_person_keys(await onboarding.forgotten(driver, newcomers), services.person_keys)
+    await onboarding.onboard(driver, newcomers, may_see, now)
+    people = onboarding.identified(newcomers)
+    await next_keys.keep_next_keys(
+        driver, await asyncio.to_thread(next_keys.next_keys, people, services.person_keys)
+    )
+    if services.neighbours.federation is not None:
+        await services.neighbours.federation.keep(driver, people, found)
 
 
 @router.get(

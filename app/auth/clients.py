@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from accounts.enterprises.roles import Role
 from accounts.ids import public_id, uuid7
 from app.auth import audit, repository
 from app.auth.models import Client, Organisation, OrganisationKind
-from app.auth.scopes import ALLOWED
+from app.auth.scopes import ALLOWED, ROLES
 from app.problems import RequestError
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from sqlmodel.ext.asyncio.session import AsyncSession
 
     from app.database import Database
@@ -45,32 +48,32 @@ async def create_client(
     region: str,
     scopes: tuple[str, ...] | None,
     now: datetime.datetime,
+    holder_id: "UUID | None" = None,
 ) -> NewClient:
     """Register a client of an organisation, which is made where it is new, and write it to the audit trail.
 
-    Raises `ValueError` where a scope is not one that this kind may hold.
+    One of an enterprise, which is there already, is named by its holder alone. Raises `ValueError` where there is no
+    such enterprise, or a scope is not one that this kind may hold.
     """
     chosen = ALLOWED[kind] if scopes is None else scopes
     if unknown := sorted(set(chosen) - set(ALLOWED[kind])):
         raise ValueError(
             f"a {kind.value} cannot hold {', '.join(unknown)}; it may hold {', '.join(ALLOWED[kind])}"
         )
-    organisation = await repository.find_organisation(session, kind.value, name, region)
+    if (kind is OrganisationKind.ENTERPRISE) != (holder_id is not None):
+        raise ValueError("an enterprise's client, and no other, is bound to a holder")
+    if holder_id is not None:
+        organisation = await repository.organisation_of(session, holder_id)
+        if organisation is None:
+            raise ValueError("no enterprise of that id is onboarded")
+    else:
+        organisation = await repository.find_organisation(session, kind.value, name, region)
     if organisation is None:
         organisation = Organisation(id=uuid7(now), kind=kind.value, name=name, region=region, created_at=now)
         session.add(organisation)
         await session.flush()
-    client_id, secret = "cli_" + secrets.token_hex(12), secrets.token_urlsafe(32)
-    session.add(
-        Client(
-            id=client_id,
-            organisation_id=organisation.id,
-            secret_hash=_HASHER.hash(secret),
-            scopes=list(chosen),
-            created_at=now,
-        )
-    )
-    await session.flush()
+    secret = secrets.token_urlsafe(32)
+    client_id = await _add(session, organisation, _HASHER.hash(secret), tuple(chosen), None, now)
     await audit.append_local(
         session,
         now,
@@ -79,12 +82,51 @@ async def create_client(
         region=organisation.region,
         after={
             "organisation_id": public_id("org", organisation.id),
-            "name": name,
+            "name": organisation.name,
             "kind": kind.value,
             "scopes": list(chosen),
         },
     )
     return NewClient(client_id, secret, public_id("org", organisation.id), tuple(chosen))
+
+
+async def create_for_enterprise(
+    session: "AsyncSession", organisation: Organisation, role: Role, now: datetime.datetime
+) -> NewClient:
+    """Register a client that may what a role may, also what the role may later; the caller writes it down."""
+    secret = secrets.token_urlsafe(32)
+    hashed = await asyncio.get_running_loop().run_in_executor(_CHECKERS, _HASHER.hash, secret)
+    chosen = tuple(sorted(ROLES[role]))
+    client_id = await _add(session, organisation, hashed, chosen, role, now)
+    return NewClient(client_id, secret, public_id("org", organisation.id), chosen)
+
+
+async def _add(
+    session: "AsyncSession",
+    organisation: Organisation,
+    secret_hash: str,
+    scopes: tuple[str, ...],
+    role: Role | None,
+    now: datetime.datetime,
+) -> str:
+    client_id = "cli_" + secrets.token_hex(12)
+    session.add(
+        Client(
+            id=client_id,
+            organisation_id=organisation.id,
+            secret_hash=secret_hash,
+            scopes=list(scopes),
+            created_at=now,
+            role=None if role is None else role.value,
+        )
+    )
+    await session.flush()
+    return client_id
+
+
+def scopes_of(client: Client) -> frozenset[str]:
+    """What a client may: its own scopes, or what its role may now."""
+    return frozenset(client.scopes) if client.role is None else ROLES[Role(client.role)]
 
 
 async def disable_client(

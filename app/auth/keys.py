@@ -55,6 +55,8 @@ class KeyRing:
         """Disabled clients, and sessions of residents that ended while a token of theirs may be out."""
         self.epochs: dict[UUID, int] = {}
         """Holder → epoch, of those who signed out everywhere while a token of theirs may be out."""
+        self.ended_members: frozenset[UUID] = frozenset()
+        """Memberships of enterprises that ended while a token of theirs may be out."""
         self.remember = datetime.timedelta(minutes=16)
 
     def find(self, kid: str, now: datetime.datetime) -> Key | None:
@@ -85,6 +87,7 @@ class KeyRing:
         since = now - self.remember
         ended = await resident_repository.ended_sessions(session, since)
         self.epochs = await resident_repository.epochs(session, since)
+        self.ended_members = await repository.ended_members(session, since)
         self.disabled_clients = await repository.disabled_clients(session) | ended
 
     async def rotate(self, session: AsyncSession, now: datetime.datetime, *, force: bool = False) -> bool:

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
 
-from sqlalchemy import Boolean, CheckConstraint, Column, DateTime, Index, LargeBinary, Text
+from sqlalchemy import Boolean, CheckConstraint, Column, DateTime, Index, LargeBinary, Text, UniqueConstraint
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Field, SQLModel
 
@@ -18,6 +18,7 @@ class OrganisationKind(enum.StrEnum):
     MERCHANT = "merchant"
     OPERATOR = "operator"
     NEIGHBOUR = "neighbour"
+    ENTERPRISE = "enterprise"
 
 
 def _moment(*, nullable: bool = False) -> Column[datetime]:
@@ -30,8 +31,11 @@ class Organisation(SQLModel, table=True):
     __tablename__: ClassVar[str] = "organisations"
     __table_args__ = (
         CheckConstraint(
-            "kind IN ('platform', 'bank', 'merchant', 'operator', 'neighbour')", name="organisations_kind"
+            "kind IN ('platform', 'bank', 'merchant', 'operator', 'neighbour', 'enterprise')",
+            name="organisations_kind",
         ),
+        CheckConstraint("(kind = 'enterprise') = (holder_id IS NOT NULL)", name="organisations_holder"),
+        UniqueConstraint("holder_id", name="organisations_holder_id"),
     )
 
     id: UUID = Field(primary_key=True)
@@ -42,6 +46,7 @@ class Organisation(SQLModel, table=True):
     discloses_wins: bool = Field(
         default=False, sa_column=Column(Boolean, nullable=False, server_default="false")
     )
+    holder_id: UUID | None = Field(default=None, description="Whom an enterprise's clients speak for")
 
 
 class Client(SQLModel, table=True):
@@ -55,6 +60,7 @@ class Client(SQLModel, table=True):
     scopes: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False))
     created_at: datetime = Field(sa_column=_moment())
     disabled_at: datetime | None = Field(default=None, sa_column=_moment(nullable=True))
+    role: str | None = Field(default=None, description="Of an enterprise's client: its scopes are the role's")
 
 
 class SigningKey(SQLModel, table=True):

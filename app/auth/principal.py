@@ -23,7 +23,8 @@ class Principal:
     """A client of an organisation; or a holder, signed in or by a token that an operator issued.
 
     Of a holder that is signed in, `client_id` is the session and `organisation_id` the holder itself; `epoch` counts
-    how often it had signed out everywhere.
+    how often it had signed out everywhere. `holder_id` of an enterprise's client is the enterprise; so it is of a
+    member, whose `client_id` is the member's own session and whose `organisation_id` is the membership.
     """
 
     client_id: str
@@ -34,6 +35,11 @@ class Principal:
     expires_at: int
     holder_id: UUID | None = None
     epoch: int = 0
+
+    @property
+    def is_enterprise(self) -> bool:
+        """Whether the holder is an enterprise, for which a client or a member acts."""
+        return self.holder_id is not None and any(scope.startswith("enterprises:") for scope in self.scopes)
 
     def may_see_region(self, region: str) -> bool:
         """Whether an operator's rights cover a region."""

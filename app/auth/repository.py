@@ -8,6 +8,7 @@ from sqlalchemy import or_
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from accounts.enterprises.models import EnterpriseMember
 from app.auth.models import AuditRecord, Client, Organisation, SigningKey
 from app.auth.principal import prefix
 
@@ -46,6 +47,12 @@ async def find_organisation(session: AsyncSession, kind: str, name: str, region:
     return rows.first()
 
 
+async def organisation_of(session: AsyncSession, holder_id: UUID) -> Organisation | None:
+    """The organisation whose clients speak for an enterprise."""
+    rows = await session.exec(select(Organisation).where(col(Organisation.holder_id) == holder_id))
+    return rows.first()
+
+
 async def organisation_name(session: AsyncSession, organisation_id: UUID) -> str:
     """What an organisation is called; empty where there is none."""
     rows = await session.exec(select(Organisation.name).where(col(Organisation.id) == organisation_id))
@@ -63,6 +70,12 @@ async def existing_platforms(session: AsyncSession, ids: set[UUID]) -> set[UUID]
 async def disabled_clients(session: AsyncSession) -> frozenset[str]:
     """Ids of the clients that are disabled."""
     rows = await session.exec(select(Client.id).where(col(Client.disabled_at).is_not(None)))
+    return frozenset(rows.all())
+
+
+async def ended_members(session: AsyncSession, since: datetime.datetime) -> frozenset[UUID]:
+    """Memberships of enterprises that ended since then."""
+    rows = await session.exec(select(EnterpriseMember.id).where(col(EnterpriseMember.left_at) > since))
     return frozenset(rows.all())
 
 

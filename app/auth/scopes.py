@@ -1,5 +1,6 @@
 """Scopes `audience:noun:verb`, and which of them each kind of organisation may hold."""
 
+from accounts.enterprises.roles import Role
 from app.auth.models import OrganisationKind
 
 ACTIVITIES_WRITE = "platforms:activities:write"
@@ -47,6 +48,10 @@ NEIGHBOURS_APPROVE = "operator:neighbours:approve"
 BANK_PRODUCTS_WRITE = "bank:products:write"
 GREEN_CREDIT_READ = "operator:green_credit:read"
 BANK_GRANTS_READ = "bank:grants:read"
+ENTERPRISES_READ = "operator:enterprises:read"
+ENTERPRISES_WRITE = "operator:enterprises:write"
+STRUCTURE_READ = "enterprises:structure:read"
+STRUCTURE_WRITE = "enterprises:structure:write"
 
 DESCRIPTIONS = {
     ACTIVITIES_WRITE: "Report activities and reverse own ones",
@@ -94,7 +99,21 @@ DESCRIPTIONS = {
     BANK_PRODUCTS_WRITE: "Publish one's own products, ask for quotes, report loans",
     GREEN_CREDIT_READ: "Read statistics of green credit of the region",
     BANK_GRANTS_READ: "Read what holders granted one's own bank, and under which names",
+    ENTERPRISES_READ: "Read the enterprises of the region",
+    ENTERPRISES_WRITE: "Onboard enterprises of the region, edit what they are, appoint owners",
+    STRUCTURE_READ: "Read one's own sites, lines and meters",
+    STRUCTURE_WRITE: "Enter and edit one's own sites, lines and meters",
 }
+
+_VIEWER = (STRUCTURE_READ,)
+_ENERGY_MANAGER = (STRUCTURE_WRITE,)
+_OWNER: tuple[str, ...] = ()
+ROLES: dict[Role, frozenset[str]] = {
+    Role.VIEWER: frozenset(_VIEWER),
+    Role.ENERGY_MANAGER: frozenset({*_VIEWER, *_ENERGY_MANAGER}),
+    Role.OWNER: frozenset({*_VIEWER, *_ENERGY_MANAGER, *_OWNER}),
+}
+"""What a role may at an enterprise: its own tuple above, and those of the lesser roles."""
 
 ALLOWED: dict[OrganisationKind, tuple[str, ...]] = {
     OrganisationKind.PLATFORM: (
@@ -134,6 +153,8 @@ ALLOWED: dict[OrganisationKind, tuple[str, ...]] = {
         NEIGHBOURS_WRITE,
         NEIGHBOURS_APPROVE,
         GREEN_CREDIT_READ,
+        ENTERPRISES_READ,
+        ENTERPRISES_WRITE,
     ),
     OrganisationKind.NEIGHBOUR: (NEIGHBOUR_CLAIMS, FEDERATION_EVALUATE),
     OrganisationKind.BANK: (BANK_PRODUCTS_WRITE, BANK_GRANTS_READ),
@@ -144,5 +165,6 @@ ALLOWED: dict[OrganisationKind, tuple[str, ...]] = {
         MERCHANT_SETTLEMENTS_READ,
         MERCHANT_SETTLEMENTS_WRITE,
     ),
+    OrganisationKind.ENTERPRISE: (*_VIEWER, *_ENERGY_MANAGER, *_OWNER),
 }
 """Residents hold theirs by signing in."""

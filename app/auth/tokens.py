@@ -66,6 +66,7 @@ class Tokens:
         if (
             known.expires_at <= now.timestamp()
             or known.client_id in self.keys.disabled_clients
+            or known.organisation_id in self.keys.ended_members
             or (known.holder_id is not None and self.keys.epochs.get(known.holder_id, 0) > known.epoch)
         ):
             self._known.pop(digest, None)

@@ -8,6 +8,7 @@ import httpx
 import pytest
 import pytest_asyncio
 from api.stage import Stage, kept
+from enterprises.plant import made_plant
 from fastapi.routing import APIRoute
 from helpers import Caller, City, metro
 from starlette.routing import Route
@@ -29,6 +30,7 @@ AUDIENCES = (
     "bank",
     "merchant",
     "neighbour",
+    "enterprise",
     "resident",
     "other_resident",
     "nobody",
@@ -190,6 +192,25 @@ ROUTES: dict[tuple[str, str], dict[str, int]] = {
     ("POST", "/v1/operator/recalculations/{recalculation_id}/cancellation"): rights(
         operator=409, foreign_operator=404
     ),
+    # Who may is told that the body is none, or does not fit; `tests/enterprises` has the rights of roles.
+    ("GET", "/v1/enterprises/profile"): rights(enterprise=200),
+    ("GET", "/v1/enterprises/sites"): rights(enterprise=200),
+    ("POST", "/v1/enterprises/sites"): rights(enterprise=400),
+    ("GET", "/v1/enterprises/sites/{site_id}"): rights(enterprise=404),
+    ("PUT", "/v1/enterprises/sites/{site_id}"): rights(enterprise=422),
+    ("GET", "/v1/enterprises/lines"): rights(enterprise=200),
+    ("POST", "/v1/enterprises/lines"): rights(enterprise=400),
+    ("GET", "/v1/enterprises/lines/{line_id}"): rights(enterprise=404),
+    ("PUT", "/v1/enterprises/lines/{line_id}"): rights(enterprise=422),
+    ("GET", "/v1/enterprises/meters"): rights(enterprise=200),
+    ("POST", "/v1/enterprises/meters"): rights(enterprise=400),
+    ("GET", "/v1/enterprises/meters/{meter_id}"): rights(enterprise=404),
+    ("PUT", "/v1/enterprises/meters/{meter_id}"): rights(enterprise=422),
+    ("POST", "/v1/enterprises/meters/{meter_id}/removal"): rights(enterprise=400),
+    ("GET", "/v1/operator/enterprises"): rights(operator=200, foreign_operator=200),
+    ("POST", "/v1/operator/enterprises"): rights(operator=400, foreign_operator=400),
+    ("GET", "/v1/operator/enterprises/{enterprise_id}"): rights(operator=404, foreign_operator=404),
+    ("PUT", "/v1/operator/enterprises/{enterprise_id}"): rights(operator=422, foreign_operator=422),
     ("GET", "/v1/operator/audit"): rights(operator=200, foreign_operator=200),
     # No provider is set up here, and what an operator issues to a resident only reads.
     ("POST", "/v1/me/phone-codes"): dict.fromkeys(AUDIENCES, 422),
@@ -408,6 +429,7 @@ async def cast(stage: Stage) -> dict[str, Caller]:
         "bank": await city.client("bank"),
         "merchant": await city.client("merchant"),
         "neighbour": await city.client("neighbour"),
+        "enterprise": (await made_plant(city, meters=())).client,
         "resident": stage.resident,
         "other_resident": await city.resident(stage.operator, stranger),
         "nobody": Caller(city.http, "", "", "", ""),
@@ -465,6 +487,10 @@ IDS = {
     "product": "bpr_",
     "loan": "gln_",
     "grant": "bgr_",
+    "enterprise": "hld_",
+    "site": "sit_",
+    "line": "lin_",
+    "meter": "mtr_",
 }
 SETTLED = {"merchant_id": "org_" + "1" * 32, "region": "440300", "ends_at": "2026-11-01T00:00:00Z"}
 GRANT = {

@@ -14,6 +14,8 @@ import schemathesis
 from agreements.made import things_of
 from agreements.people import signed_in
 from api.stage import Stage
+from enterprises.known import known_structure
+from enterprises.plant import Plant, made_plant
 from helpers import Caller, metro
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.errors import Unsatisfiable
@@ -46,7 +48,17 @@ CHECKS = [
     response_headers_conformance,
     response_schema_conformance,
 ]
-AUDIENCES = ("platform", "operator", "resident", "signed_in", "bank", "merchant", "neighbour", "nobody")
+AUDIENCES = (
+    "platform",
+    "operator",
+    "resident",
+    "signed_in",
+    "bank",
+    "merchant",
+    "neighbour",
+    "enterprise",
+    "nobody",
+)
 EXAMPLES = {
     "platform": 5,
     "operator": 5,
@@ -55,6 +67,7 @@ EXAMPLES = {
     "bank": 2,
     "merchant": 2,
     "neighbour": 2,
+    "enterprise": 3,
     "nobody": 2,
 }
 BARRED = (401, 403)
@@ -104,16 +117,26 @@ async def lender(stage: Stage) -> Lender:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def redeeming(stage: Stage, lender: Lender) -> tuple[dict[tuple[str, str], Any], Caller, Caller]:
+async def plant(stage: Stage) -> Plant:
+    return await made_plant(stage.city)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def redeeming(
+    stage: Stage, lender: Lender, plant: Plant
+) -> tuple[dict[tuple[str, str], Any], Caller, Caller]:
     market = Market(stage.city)
     known, merchant, resident = await known_redemptions(market, stage.operator)
     known |= await known_settlements(market, stage.operator, merchant, resident)
     known |= await known_loans(lender)
+    known |= await known_structure(plant)
     return known, merchant, resident
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def tokens(stage: Stage, lender: Lender, redeeming: tuple[Any, Caller, Caller]) -> dict[str, str]:
+async def tokens(
+    stage: Stage, lender: Lender, plant: Plant, redeeming: tuple[Any, Caller, Caller]
+) -> dict[str, str]:
     city = stage.city
     return {
         "platform": stage.source.token,
@@ -123,6 +146,7 @@ async def tokens(stage: Stage, lender: Lender, redeeming: tuple[Any, Caller, Cal
         "bank": lender.bank.token,
         "merchant": redeeming[1].token,
         "neighbour": (await city.client("neighbour")).token,
+        "enterprise": plant.client.token,
         "nobody": "",
     }
 

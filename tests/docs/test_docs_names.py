@@ -172,6 +172,7 @@ def test_what_the_status_denies_is_not_there():
         "tokens",
         "neighbour",
         "bank",
+        "enterprises",
     }
     assert not [m for m in load_catalogue(demonstration=True).methodologies if m.issuable]
 
