@@ -407,6 +407,18 @@ CODES: dict[str, tuple[int, str, str]] = {
         "The credit code is that of an account that is no organisation's, or is closed",
     ),
     "enterprise.out_of_region": (403, "该地区不在权限范围内", "This region is not yours"),
+    "enterprise.member_not_found": (
+        404,
+        "成员、邀请或客户端不存在或无权查看",
+        "No such member, invitation or client, or not yours",
+    ),
+    "enterprise.invitation_invalid": (
+        404,
+        "邀请码无效、已使用或已过期",
+        "The code is none, was used or is too old",
+    ),
+    "enterprise.already_member": (409, "已是该企业成员", "Whoever it is belongs to the enterprise already"),
+    "enterprise.last_owner": (409, "企业至少须有一名负责人", "An enterprise keeps an owner"),
     "enterprise.meter_number_taken": (409, "已有相同编号的计量点", "A meter has this number already"),
     "enterprise.meter_removed": (409, "该计量点已拆除", "The meter was taken away"),
     "enterprise.too_many": (409, "数量已达上限", "There are as many as there may be"),

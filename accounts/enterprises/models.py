@@ -111,7 +111,10 @@ class Meter(SQLModel, table=True):
 
 
 class EnterpriseMember(SQLModel, table=True):
-    """A resident with a role; another role is another membership, so that tokens of the former one end."""
+    """A resident with a role; another role is another membership, so that tokens of the former one end.
+
+    `label` is what the enterprise calls them; it is forgotten with the membership.
+    """
 
     __tablename__: ClassVar[str] = "enterprise_members"
     __table_args__ = (
@@ -126,6 +129,7 @@ class EnterpriseMember(SQLModel, table=True):
     id: UUID = Field(primary_key=True)
     member_id: UUID
     role: str
+    label: str
     joined_at: datetime = Field(sa_column=_moment())
     left_at: datetime | None = Field(default=None, sa_column=_moment(nullable=True))
 
@@ -143,6 +147,7 @@ class EnterpriseInvitation(SQLModel, table=True):
     holder_id: UUID = Field(primary_key=True)
     id: UUID = Field(primary_key=True)
     role: str
+    label: str
     code_hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     created_at: datetime = Field(sa_column=_moment())
     expires_at: datetime = Field(sa_column=_moment())

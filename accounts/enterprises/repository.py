@@ -58,9 +58,9 @@ async def page_of_enterprises(
 
 
 async def change_enterprise(driver: "asyncpg.Connection", holder_id: UUID, row: tuple[object, ...]) -> None:
-    """Enter what a locked enterprise is (name, domain, industry code, region) as its next version."""
+    """Enter what a locked enterprise is (name, domain, industry code) as its next version."""
     await driver.execute(
-        "UPDATE enterprises SET name = $2, domain = $3, industry_code = $4, region = $5, version = version + 1"
+        "UPDATE enterprises SET name = $2, domain = $3, industry_code = $4, version = version + 1"
         " WHERE holder_id = $1",
         holder_id,
         *row,

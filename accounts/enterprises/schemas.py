@@ -33,12 +33,14 @@ class _Input(BaseModel):
 
 
 class EnterpriseInput(_Input):
-    """What an enterprise is. The industry decides whom it is compared with, so that its operator enters it."""
+    """What an enterprise is. The industry decides whom it is compared with, so that its operator enters it.
+
+    Its region is where it is registered, for good; what supplies it with power is said of each site.
+    """
 
     name: Text = Field(examples=["衢江特钢有限公司"])
     domain: Domain
     industry_code: IndustryCode | None = Field(default=None, description="Needed outside `residential`")
-    region: Region = Field(examples=["330800"])
 
     @model_validator(mode="after")
     def _has_industry(self) -> Self:
@@ -51,9 +53,10 @@ class EnterpriseOnboarding(EnterpriseInput):
     """An enterprise to be onboarded, with its first owner where somebody has shown that they act for it."""
 
     uscc: Text = Field(
-        examples=["91330800MA28F0001X"],
+        examples=["91330800MA0000001K"],
         description="统一社会信用代码 (GB 32100). Hashed on arrival; never stored or logged",
     )
+    region: Region = Field(examples=["330800"])
     owner_id: str | None = Field(default=None, description="`hld_…` of a resident", max_length=40)
 
 

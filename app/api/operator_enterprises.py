@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from accounts import onboarding, queries
-from accounts.enterprises import repository
+from accounts.enterprises import members, repository
 from accounts.enterprises.errors import (
     EnterpriseEditedMeanwhile,
     EnterpriseExists,
@@ -23,7 +23,7 @@ from accounts.enterprises.schemas import (
     EnterpriseOnboarding,
     EnterpriseView,
 )
-from accounts.errors import Fault
+from accounts.errors import Fault, HolderNotFound
 from accounts.ids import parse_public_id, public_id, uuid7
 from accounts.models import HolderKind, HolderStatus
 from accounts.onboarding import Newcomer
@@ -31,8 +31,9 @@ from app.api import idempotency
 from app.api.access import ServicesDep, caller
 from app.api.carbon import read_json_raw
 from app.api.http import address_of, cursor_of, json_response, operation, stated_version
-from app.api.operator import federation_keys, take_in
+from app.api.operator import federation_keys, holder_and_region, take_in
 from app.auth import audit, scopes
+from app.auth import repository as auth
 from app.auth.models import Organisation, OrganisationKind
 from app.auth.principal import Principal, prefix
 from app.database import driver_of
@@ -53,7 +54,6 @@ _ENTERPRISE = {
     "name": "衢江特钢有限公司",
     "domain": "industry",
     "industry_code": "C3130",
-    "region": "330800",
 }
 
 
@@ -70,11 +70,12 @@ def enterprise_view(row: repository.Row) -> dict[str, Any]:
     **operation(
         scopes.ENTERPRISES_WRITE,
         body=EnterpriseOnboarding,
-        examples=[_ENTERPRISE | {"uscc": "91330800MA28F0001X"}],
+        examples=[_ENTERPRISE | {"region": "330800", "uscc": "91330800MA0000001K"}],
         errors=(
             EnterpriseExists,
             EnterpriseNotOrganisation,
             EnterpriseOutOfRegion,
+            HolderNotFound,
             "request.idempotency_conflict",
         ),
     ),
@@ -118,6 +119,9 @@ async def onboard_enterprise(request: Request, principal: Writer, services: Serv
             )
         )
         await session.flush()
+        if body.owner_id is not None:
+            owner, _ = await holder_and_region(session, principal, body.owner_id)
+            await members.appoint(driver, holder_id, owner, "", now)
         shown = enterprise_view(await _find(driver, principal, holder_id))
         await audit.append(
             session,
@@ -127,7 +131,7 @@ async def onboard_enterprise(request: Request, principal: Writer, services: Serv
             ("enterprise", shown["enterprise_id"]),
             region=body.region,
             address=address_of(request),
-            after=shown,
+            after=shown | {"owner_id": body.owner_id},
         )
         return shown
 
@@ -174,7 +178,6 @@ async def read_enterprise(enterprise_id: EnterpriseId, principal: Reader, servic
         examples=[_ENTERPRISE],
         errors=(
             EnterpriseNotFound,
-            EnterpriseOutOfRegion,
             EnterpriseIfMatchMissing,
             EnterpriseEditedMeanwhile,
             "request.idempotency_conflict",
@@ -188,7 +191,7 @@ async def edit_enterprise(
     services: ServicesDep,
     if_match: IfMatch = None,
 ) -> Response:
-    """Its name, domain, industry and region; what was counted before stays. Written to the audit trail."""
+    """Its name, domain and industry; what was counted before stays. Written to the audit trail."""
     raw, body = await read_json_raw(request, _INPUT)
     version = stated_version(if_match, EnterpriseIfMatchMissing)
     wanted = _id(enterprise_id)
@@ -198,12 +201,14 @@ async def edit_enterprise(
         before = await repository.lock_enterprise(driver, wanted)
         if before is None or not principal.may_see_region(before["region"]):
             raise EnterpriseNotFound
-        if not principal.may_see_region(body.region):
-            raise EnterpriseOutOfRegion
         if before["version"] != version:
             raise EnterpriseEditedMeanwhile
-        row = (body.name, body.domain.value, body.industry_code, body.region)
-        await repository.change_enterprise(driver, wanted, row)
+        await repository.change_enterprise(driver, wanted, (body.name, body.domain.value, body.industry_code))
+        organisation = await auth.organisation_of(session, wanted)
+        if organisation is not None:
+            organisation.name = body.name
+            session.add(organisation)
+            await session.flush()
         after = enterprise_view(await _find(driver, principal, wanted))
         await audit.append(
             session,

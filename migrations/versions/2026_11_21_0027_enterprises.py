@@ -84,6 +84,7 @@ CREATE TABLE enterprise_members (
     id uuid NOT NULL,
     member_id uuid NOT NULL,
     role varchar NOT NULL,
+    label varchar NOT NULL,
     joined_at timestamptz NOT NULL,
     left_at timestamptz,
     PRIMARY KEY (holder_id, id),
@@ -99,6 +100,7 @@ CREATE TABLE enterprise_invitations (
     holder_id uuid NOT NULL,
     id uuid NOT NULL,
     role varchar NOT NULL,
+    label varchar NOT NULL,
     code_hash bytea NOT NULL,
     created_at timestamptz NOT NULL,
     expires_at timestamptz NOT NULL,
@@ -114,12 +116,12 @@ CREATE TABLE enterprise_invitations (
 GRANTS = """
 GRANT SELECT, INSERT ON enterprises, enterprise_sites, enterprise_lines, meters, enterprise_members,
     enterprise_invitations TO {role};
-GRANT UPDATE (name, domain, industry_code, region, version) ON enterprises TO {role};
+GRANT UPDATE (name, domain, industry_code, version) ON enterprises TO {role};
 GRANT UPDATE (name, region, version) ON enterprise_sites TO {role};
 GRANT UPDATE (name, version) ON enterprise_lines TO {role};
 GRANT UPDATE (line_id, counts, register_max, removed_at, version) ON meters TO {role};
-GRANT UPDATE (left_at) ON enterprise_members TO {role};
-GRANT UPDATE (used_at, withdrawn_at) ON enterprise_invitations TO {role};
+GRANT UPDATE (left_at, label) ON enterprise_members TO {role};
+GRANT UPDATE (label, used_at, withdrawn_at) ON enterprise_invitations TO {role};
 GRANT UPDATE (name) ON organisations TO {role};
 """
 

@@ -118,7 +118,7 @@ async def lender(stage: Stage) -> Lender:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def plant(stage: Stage) -> Plant:
-    return await made_plant(stage.city)
+    return await made_plant(stage.city, stage.operator, region="440300")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

@@ -29,13 +29,13 @@ async def known_structure(plant: Plant) -> Known:
         ),
         ("POST", "/v1/operator/enterprises"): (
             {},
-            {"uscc": uscc(9_999_999), "name": "x", "domain": "residential", "region": "330800"},
+            {"uscc": uscc(9_999_999), "name": "x", "domain": "residential", "region": "440300"},
             None,
         ),
         ("GET", "/v1/operator/enterprises/{enterprise_id}"): (own, None, None),
         ("PUT", "/v1/operator/enterprises/{enterprise_id}"): (
             own,
-            {"name": "x", "domain": "energy", "industry_code": "D44", "region": "330800"},
+            {"name": "x", "domain": "energy", "industry_code": "D44"},
             1,
         ),
         ("GET", "/v1/operator/enterprises"): ({}, None, None),

@@ -113,7 +113,7 @@ async def test_only_its_operator_edits_what_it_is(plant: Plant):
     path = f"/v1/operator/enterprises/{plant.enterprise_id}"
     seen = (await plant.client.get("/v1/enterprises/profile")).json()
     assert seen == (await plant.operator.get(path)).json()
-    body = {"name": "新名", "domain": "energy", "industry_code": "D4411", "region": "330800"}
+    body = {"name": "新名", "domain": "energy", "industry_code": "D4411"}
     assert (await plant.client.request("PUT", path, json=body)).status_code == 403
     assert (await plant.operator.request("PUT", path, json=body)).status_code == 428
     version = {"If-Match": str(seen["version"])}
