@@ -28,9 +28,12 @@ from app.api import (
     consents,
     corrections,
     disputes,
+    enterprise_labels,
     enterprise_structure,
     factors,
     green_credit,
+    label_figures,
+    label_rules,
     mandates,
     me,
     merchant,
@@ -129,6 +132,9 @@ DOORS = (
     green_credit,
     enterprise_structure,
     operator_enterprises,
+    enterprise_labels,
+    label_figures,
+    label_rules,
 )
 """What is asked most stands first: routes are tried one after the other."""
 HTTP_CODES = {404: "request.not_found", 405: "request.method", 413: "request.too_large"}

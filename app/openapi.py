@@ -24,6 +24,7 @@ from accounts.enterprises.schemas import (
     MeterRemoval,
     SiteInput,
 )
+from accounts.labels.rules import LabelRules
 from accounts.offsetting.schemas import FootprintInput, OffsetInput
 from accounts.schemas import HolderBatch, WithdrawalInput
 from app.api.payments import PaymentInput
@@ -44,6 +45,7 @@ from app.claiming.schemas import ActInput, ClaimInput, ClaimReleaseInput, Disclo
 from app.crediting.precedence_choice import PreferredPlatformInput
 from app.crediting.schemas import ActivityReport
 from app.disputes.schemas import ContestInput, DisputeDecision
+from app.labels.schemas import FiguresInput, OperatorFigureBatch
 from app.lending.schemas import BankProductInput, LoanCorrection, LoanInput
 from app.my_data.schemas import CorrectionDecisionInput, CorrectionInput
 from app.neighbours.agreements import NeighbourAgreement
@@ -146,6 +148,9 @@ NAMED = (
     ReviewDecision,
     ReviewPolicy,
     NeighbourAgreement,
+    LabelRules,
+    FiguresInput,
+    OperatorFigureBatch,
     DigestQuestions,
     EnterpriseOnboarding,
     EnterpriseInput,

@@ -308,6 +308,37 @@ CODES: dict[str, tuple[int, str, str]] = {
         "通知的签名不可信",
         "The notification is not signed by the provider",
     ),
+    "label.none": (404, "尚无已公布的碳标签", "No label was published yet"),
+    "label.no_scale": (
+        409,
+        "本地规则未涵盖该领域或行业",
+        "The rules of the region do not cover this domain and industry",
+    ),
+    "label.no_rules": (409, "该区域没有生效的碳标签规则", "No approved rules of labels cover this region"),
+    "label.year_not_over": (409, "该年度尚未结束", "The year is not over"),
+    "label.run_not_found": (404, "评定批次不存在或无权查看", "No such run, or not yours"),
+    "label.run_unfinished": (409, "评定尚未完成", "The run is not done yet"),
+    "label.run_published": (409, "该批次已公布", "The run is published already"),
+    "label.run_stale": (
+        409,
+        "同年度相同企业的分布已由另一批次公布,请重新评定",
+        "Percentiles of the same enterprises and year were published meanwhile: make the run again",
+    ),
+    "label.publish_own": (
+        409,
+        "发起人不能将本人发起的批次公布为正式标签",
+        "Who began a run publishes none of it as official",
+    ),
+    "label.not_official": (
+        409,
+        "评定规则不是正式规则,只能作为试行公布",
+        "The rules are not official: labels by them are published as a trial only",
+    ),
+    "label.example_not_official": (
+        422,
+        "示例数值不能作为正式规则",
+        "Numbers that ship as an example are no official rules",
+    ),
     "settlement.not_found": (404, "结算单不存在或无权查看", "No such statement, or not yours"),
     "settlement.merchant_not_found": (
         404,

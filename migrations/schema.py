@@ -4,6 +4,7 @@ from sqlmodel import SQLModel
 
 import accounts.agreement_models
 import accounts.enterprises.models
+import accounts.labels.models
 import accounts.models
 import accounts.offsetting.models
 import accounts.standing.models
@@ -39,6 +40,7 @@ import points.redemption_models
 MODULES = (
     accounts.agreement_models,
     accounts.enterprises.models,
+    accounts.labels.models,
     accounts.models,
     accounts.offsetting.models,
     accounts.standing.models,

@@ -9,6 +9,7 @@ from pydantic import BaseModel, TypeAdapter
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from accounts.ids import parse_public_id, public_id
+from accounts.labels.rules import LabelRules
 from app.api import idempotency
 from app.api.access import ServicesDep, caller
 from app.api.http import (
@@ -34,6 +35,7 @@ from app.programmes.schemas import (
     CampaignList,
     CampaignView,
     EndInput,
+    LabelRulesView,
     NeighbourAgreementView,
     ProgrammeList,
     ProgrammeView,
@@ -275,7 +277,7 @@ def _kind(text: type[BaseModel]) -> Kind:
     return next(kind for kind, each in decisions.TEXTS.items() if each is text)
 
 
-TextView = ProgrammeView | CampaignView | ReviewPolicyView | NeighbourAgreementView
+TextView = ProgrammeView | CampaignView | ReviewPolicyView | NeighbourAgreementView | LabelRulesView
 
 
 async def draft_text(
@@ -393,6 +395,8 @@ async def _views(session: AsyncSession, services: Services, rows: list[PointsTex
             views.append(ReviewPolicyView(**known, text=text))
         elif isinstance(text, NeighbourAgreement):
             views.append(NeighbourAgreementView(**known, text=text))
+        elif isinstance(text, LabelRules):
+            views.append(LabelRulesView(**known, text=text))
         else:
             ends_at = row.counts_until or text.last_moment
             views.append(CampaignView(**known, text=text, ends_at=ends_at, budget_left=left.get(row.id)))

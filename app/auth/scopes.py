@@ -52,6 +52,11 @@ ENTERPRISES_READ = "operator:enterprises:read"
 ENTERPRISES_WRITE = "operator:enterprises:write"
 STRUCTURE_READ = "enterprises:structure:read"
 STRUCTURE_WRITE = "enterprises:structure:write"
+LABEL_READ = "enterprises:label:read"
+FIGURES_WRITE = "enterprises:figures:write"
+LABELS_READ = "operator:labels:read"
+LABELS_WRITE = "operator:labels:write"
+LABELS_APPROVE = "operator:labels:approve"
 
 DESCRIPTIONS = {
     ACTIVITIES_WRITE: "Report activities and reverse own ones",
@@ -103,10 +108,15 @@ DESCRIPTIONS = {
     ENTERPRISES_WRITE: "Onboard enterprises of the region, edit what they are, appoint owners",
     STRUCTURE_READ: "Read one's own sites, lines and meters",
     STRUCTURE_WRITE: "Enter and edit one's own sites, lines and meters",
+    LABEL_READ: "Read one's own figures, label and its history",
+    FIGURES_WRITE: "Report one's own output, value added, tax and other figures of a year",
+    LABELS_READ: "Read rules of labels, figures and labels of the region's enterprises",
+    LABELS_WRITE: "Draft rules of labels, record figures, begin runs",
+    LABELS_APPROVE: "Approve rules of labels that others wrote, publish labels",
 }
 
-_VIEWER = (STRUCTURE_READ,)
-_ENERGY_MANAGER = (STRUCTURE_WRITE,)
+_VIEWER = (STRUCTURE_READ, LABEL_READ)
+_ENERGY_MANAGER = (STRUCTURE_WRITE, FIGURES_WRITE)
 _OWNER: tuple[str, ...] = ()
 ROLES: dict[Role, frozenset[str]] = {
     Role.VIEWER: frozenset(_VIEWER),
@@ -155,6 +165,9 @@ ALLOWED: dict[OrganisationKind, tuple[str, ...]] = {
         GREEN_CREDIT_READ,
         ENTERPRISES_READ,
         ENTERPRISES_WRITE,
+        LABELS_READ,
+        LABELS_WRITE,
+        LABELS_APPROVE,
     ),
     OrganisationKind.NEIGHBOUR: (NEIGHBOUR_CLAIMS, FEDERATION_EVALUATE),
     OrganisationKind.BANK: (BANK_PRODUCTS_WRITE, BANK_GRANTS_READ),

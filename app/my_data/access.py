@@ -36,6 +36,7 @@ What = Literal[
     "white_list",
     "score_export",
     "monitoring",
+    "figures",
 ]
 LINK = "signed link"
 """Reader's name where an export was fetched by its link, which tells nobody's name."""

@@ -11,6 +11,8 @@ from sqlalchemy import text as sql
 
 from accounts.errors import Fault
 from accounts.ids import public_id, uuid7
+from accounts.labels.examples import refuse_examples
+from accounts.labels.rules import LabelRules
 from app.auth import audit
 from app.crediting.prepare import CLOCK_TOLERANCE
 from app.database import driver_of
@@ -40,12 +42,13 @@ if TYPE_CHECKING:
 
     from app.auth.principal import Principal
 
-Content = Programme | Campaign | ReviewPolicy | NeighbourAgreement
+Content = Programme | Campaign | ReviewPolicy | NeighbourAgreement | LabelRules
 TEXTS: dict[Kind, type[Content]] = {
     Kind.PROGRAMME: Programme,
     Kind.CAMPAIGN: Campaign,
     Kind.REVIEW_POLICY: ReviewPolicy,
     Kind.NEIGHBOUR_AGREEMENT: NeighbourAgreement,
+    Kind.LABEL_RULES: LabelRules,
 }
 LATEST = datetime.datetime(2200, 1, 1, tzinfo=LOCAL)
 EARLIEST = datetime.datetime(2000, 1, 1, tzinfo=LOCAL)
@@ -175,6 +178,8 @@ async def end(
 
 
 def _within_reason(text: Content) -> tuple[datetime.datetime, datetime.datetime | None]:
+    if isinstance(text, LabelRules):
+        refuse_examples(text)
     first, last = _dates(text)
     if not EARLIEST <= first <= (last or first) < LATEST:
         raise RequestError("request.invalid", Fault("/from", "must lie between the years 2000 and 2200"))

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from accounts.labels.rules import LabelRules, LabelTexts, LiveRules
 from app.neighbours.agreements import Agreements, LiveAgreement, NeighbourAgreement
 from app.programmes.decisions import Content, read
 from app.programmes.models import Kind
@@ -29,6 +30,7 @@ class LivePoints:
         self.campaigns = Campaigns()
         self.reviews = ReviewPolicies()
         self.agreements = Agreements()
+        self.labels = LabelTexts()
 
     async def learn(self, driver: "asyncpg.Connection", approved: "Sequence[Approved]") -> None:
         """Read the texts that are new, and put all together."""
@@ -51,4 +53,7 @@ class LivePoints:
         )
         self.agreements = Agreements(
             LiveAgreement(each.id, text) for each, text in built if isinstance(text, NeighbourAgreement)
+        )
+        self.labels = LabelTexts(
+            LiveRules(each.id, text) for each, text in built if isinstance(text, LabelRules)
         )

@@ -17,6 +17,7 @@ class Kind(enum.StrEnum):
     CAMPAIGN = "campaign"
     REVIEW_POLICY = "review_policy"
     NEIGHBOUR_AGREEMENT = "neighbour_agreement"
+    LABEL_RULES = "label_rules"
 
 
 class State(enum.StrEnum):
@@ -42,7 +43,7 @@ class PointsText(SQLModel, table=True):
     __tablename__: ClassVar[str] = "points_texts"
     __table_args__ = (
         CheckConstraint(
-            "kind IN ('programme', 'campaign', 'review_policy', 'neighbour_agreement')",
+            "kind IN ('programme', 'campaign', 'review_policy', 'neighbour_agreement', 'label_rules')",
             name="points_texts_kind",
         ),
         CheckConstraint("(approved_at IS NULL) = (approved_by IS NULL)", name="points_texts_approver"),

@@ -6,6 +6,7 @@ from typing import Annotated, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from accounts.fields import Moment
+from accounts.labels.rules import LabelRules
 from app.neighbours.agreements import NeighbourAgreement
 from app.programmes.models import State
 from app.review.policy import ReviewPolicy
@@ -13,7 +14,7 @@ from points.campaigns import Campaign
 from points.programmes import Programme
 
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f\x7f]+$")]
-Text = TypeVar("Text", Programme, Campaign, ReviewPolicy, NeighbourAgreement)
+Text = TypeVar("Text", Programme, Campaign, ReviewPolicy, NeighbourAgreement, LabelRules)
 
 
 class ApprovalInput(BaseModel):
@@ -86,4 +87,15 @@ class NeighbourAgreementList(BaseModel):
     """A page of agreements, the newest first."""
 
     items: list[NeighbourAgreementView]
+    next_cursor: str | None
+
+
+class LabelRulesView(_View[LabelRules]):
+    """Rules of labels of a region, from a day on."""
+
+
+class LabelRulesList(BaseModel):
+    """A page of rules, the newest first."""
+
+    items: list[LabelRulesView]
     next_cursor: str | None

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import structlog
 from redis.exceptions import RedisError
 
+from accounts.labels.rules import LabelTexts
 from app import metrics
 from app.clocks.repository import clocks_of
 from app.crediting.prepare import NEVER
@@ -62,6 +63,11 @@ class LiveMethodologies:
         self._wake = asyncio.Event()
         self._looking = asyncio.Lock()
         self._watched = False
+
+    @property
+    def labels(self) -> LabelTexts:
+        """The approved rules of labels, as of the last look."""
+        return self._points.labels
 
     async def refresh(self) -> None:
         """Look at the database once, and exchange the rules where something changed. Raises what the database does."""

@@ -207,6 +207,19 @@ ROUTES: dict[tuple[str, str], dict[str, int]] = {
     ("GET", "/v1/enterprises/meters/{meter_id}"): rights(enterprise=404),
     ("PUT", "/v1/enterprises/meters/{meter_id}"): rights(enterprise=422),
     ("POST", "/v1/enterprises/meters/{meter_id}/removal"): rights(enterprise=400),
+    ("POST", "/v1/enterprises/figures"): rights(enterprise=400),
+    ("GET", "/v1/enterprises/figures"): rights(enterprise=200),
+    ("GET", "/v1/enterprises/label"): rights(enterprise=404),
+    ("GET", "/v1/enterprises/label/history"): rights(enterprise=200),
+    ("GET", "/v1/enterprises/label/benchmark"): rights(enterprise=409),
+    ("POST", "/v1/operator/label-figures/batch"): rights(operator=400, foreign_operator=400),
+    ("GET", "/v1/operator/enterprises/{enterprise_id}/figures"): rights(operator=404, foreign_operator=404),
+    ("GET", "/v1/operator/label-rules"): rights(operator=200, foreign_operator=200),
+    ("GET", "/v1/operator/label-rules/examples"): rights(operator=200, foreign_operator=200),
+    ("POST", "/v1/operator/label-rules"): rights(operator=400, foreign_operator=400),
+    ("GET", "/v1/operator/label-rules/{rules_id}"): rights(operator=404, foreign_operator=404),
+    ("PUT", "/v1/operator/label-rules/{rules_id}"): rights(operator=422, foreign_operator=422),
+    ("POST", "/v1/operator/label-rules/{rules_id}/approval"): rights(operator=404, foreign_operator=404),
     ("GET", "/v1/operator/enterprises"): rights(operator=200, foreign_operator=200),
     ("POST", "/v1/operator/enterprises"): rights(operator=400, foreign_operator=400),
     ("GET", "/v1/operator/enterprises/{enterprise_id}"): rights(operator=404, foreign_operator=404),
@@ -491,6 +504,7 @@ IDS = {
     "site": "sit_",
     "line": "lin_",
     "meter": "mtr_",
+    "rules": "ppt_",
 }
 SETTLED = {"merchant_id": "org_" + "1" * 32, "region": "440300", "ends_at": "2026-11-01T00:00:00Z"}
 GRANT = {

@@ -19,6 +19,7 @@ from enterprises.plant import Plant, made_plant
 from helpers import Caller, metro
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.errors import Unsatisfiable
+from labels.known import known_labels
 from lending.known import known_loans
 from lending.lender import Lender
 from redeeming.known import known_redemptions
@@ -100,6 +101,23 @@ CAMPAIGN = {
     "budget": 1,
 }
 POLICY = {"region": "440300", "from": "2030-01-01", "cap_burst": {"minutes": 1, "certain_at": 1}}
+RULES = {
+    "region": "440300",
+    "name": {"zh": "x", "en": "x"},
+    "from": "2030-01-01",
+    "official": False,
+    "scales": [
+        {
+            "domain": "building",
+            "against_industry": {
+                "weight": 100,
+                "points": [{"ratio": "1", "points": 60}],
+                "indicators": [{"indicator": "per_floor_area", "weight": 100, "benchmark": "1"}],
+            },
+            "thresholds": {"yellow": 30, "light_green": 60, "dark_green": 85},
+        }
+    ],
+}
 QUERIES = {"/v1/neighbour/claims": {"from_day": "2026-11-01", "to_day": "2026-11-30"}}
 NEIGHBOURS = {"region": "440300", "from": "2030-01-01"}
 TEXTS = (
@@ -107,6 +125,7 @@ TEXTS = (
     ("programme", "programmes", PROGRAMME),
     ("campaign", "campaigns", CAMPAIGN),
     ("policy", "review-policies", POLICY),
+    ("rules", "label-rules", RULES),
 )
 _reached: dict[str, set[str]] = {}
 
@@ -130,6 +149,7 @@ async def redeeming(
     known |= await known_settlements(market, stage.operator, merchant, resident)
     known |= await known_loans(lender)
     known |= await known_structure(plant)
+    known |= await known_labels(plant)
     return known, merchant, resident
 
 

@@ -55,6 +55,7 @@ PAGES = {
         "docs/neighbours.md",
         "docs/dedup.md",
         "docs/review.md",
+        "docs/labels.md",
         "docs/banks.md",
     )
 }
