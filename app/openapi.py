@@ -40,6 +40,7 @@ from app.auth.resident_schemas import (
     SignInMethodInput,
 )
 from app.auth.scopes import DESCRIPTIONS
+from app.banking.desk_schemas import ScoreChannelInput, ScoreChannelStep, ScoreReviewAnswer, ScoreReviewInput
 from app.banking.schemas import BankGrantInput
 from app.claiming.schemas import ActInput, ClaimInput, ClaimReleaseInput, DisclosureInput
 from app.crediting.precedence_choice import PreferredPlatformInput
@@ -142,6 +143,10 @@ NAMED = (
     BindingRedemption,
     CorrectionInput,
     BankGrantInput,
+    ScoreReviewInput,
+    ScoreReviewAnswer,
+    ScoreChannelInput,
+    ScoreChannelStep,
     DisputeDecision,
     ContestInput,
     PreferredPlatformInput,

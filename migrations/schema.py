@@ -12,6 +12,7 @@ import accounts.teams.models
 import app.api.models
 import app.auth.models
 import app.auth.resident_models
+import app.banking.desk_models
 import app.banking.models
 import app.clocks.models
 import app.crediting.comparisons
@@ -48,6 +49,7 @@ MODULES = (
     app.api.models,
     app.auth.models,
     app.auth.resident_models,
+    app.banking.desk_models,
     app.banking.models,
     app.clocks.models,
     app.crediting.comparisons,

@@ -42,7 +42,7 @@ from app.webhooks.schemas import (
 )
 
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
-SCOPES = (scopes.PLATFORM_WEBHOOKS, scopes.MERCHANT_WEBHOOKS)
+SCOPES = (scopes.PLATFORM_WEBHOOKS, scopes.MERCHANT_WEBHOOKS, scopes.BANK_WEBHOOKS)
 Owner = Annotated[Principal, Depends(caller(*SCOPES))]
 WebhookId = Annotated[str, Path(description="`whk_…`", examples=["whk_01a1fc693a86700e9ae525ac545ac6cd"])]
 EventId = Annotated[str, Path(description="`evt_…`", examples=["evt_01a1fc693a86700e9ae525ac545ac6cd"])]

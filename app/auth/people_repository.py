@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from accounts.models import HolderStatus
+from app.banking.monitors import stop_all
 from app.banking.repository import end_all_grants
 
 if TYPE_CHECKING:
@@ -127,6 +128,7 @@ async def absorb(
         now,
     )
     # What was granted to banks was granted by another account: it ends, and is granted anew where it is wanted.
+    await stop_all(driver, absorbed)
     await end_all_grants(driver, absorbed, now)
     await driver.execute(
         f"UPDATE balances SET status = {HolderStatus.CLOSED:d} WHERE holder_id = $1", absorbed

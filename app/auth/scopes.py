@@ -57,6 +57,10 @@ FIGURES_WRITE = "enterprises:figures:write"
 LABELS_READ = "operator:labels:read"
 LABELS_WRITE = "operator:labels:write"
 LABELS_APPROVE = "operator:labels:approve"
+BANK_WEBHOOKS = "bank:webhooks:write"
+BANKS_READ = "operator:banks:read"
+BANKS_WRITE = "operator:banks:write"
+BANKS_APPROVE = "operator:banks:approve"
 
 DESCRIPTIONS = {
     ACTIVITIES_WRITE: "Report activities and reverse own ones",
@@ -77,8 +81,8 @@ DESCRIPTIONS = {
     PROGRAMMES_READ: "Read points programmes and campaigns of the region",
     PROGRAMMES_WRITE: "Draft points programmes and campaigns of the region",
     PROGRAMMES_APPROVE: "Approve points programmes and campaigns of the region",
-    REVIEW_READ: "Read disputes, held activities and review policies of the region",
-    REVIEW_DECIDE: "Decide disputes and held activities of the region",
+    REVIEW_READ: "Read disputes, held activities, reviews of scores and review policies of the region",
+    REVIEW_DECIDE: "Decide disputes, held activities and reviews of scores of the region",
     REVIEW_WRITE: "Draft review policies of the region",
     REVIEW_APPROVE: "Approve review policies of the region",
     AUDIT_READ: "Read the audit trail of the region",
@@ -113,6 +117,10 @@ DESCRIPTIONS = {
     LABELS_READ: "Read rules of labels, figures and labels of the region's enterprises",
     LABELS_WRITE: "Draft rules of labels, record figures, begin runs",
     LABELS_APPROVE: "Approve rules of labels that others wrote, publish labels",
+    BANK_WEBHOOKS: "Register webhooks, see and replay their deliveries",
+    BANKS_READ: "Read by which channels scores are exported to banks of the region",
+    BANKS_WRITE: "Propose and end channels of score exports",
+    BANKS_APPROVE: "Approve channels of score exports that others proposed",
 }
 
 _VIEWER = (STRUCTURE_READ, LABEL_READ)
@@ -168,9 +176,12 @@ ALLOWED: dict[OrganisationKind, tuple[str, ...]] = {
         LABELS_READ,
         LABELS_WRITE,
         LABELS_APPROVE,
+        BANKS_READ,
+        BANKS_WRITE,
+        BANKS_APPROVE,
     ),
     OrganisationKind.NEIGHBOUR: (NEIGHBOUR_CLAIMS, FEDERATION_EVALUATE),
-    OrganisationKind.BANK: (BANK_PRODUCTS_WRITE, BANK_GRANTS_READ),
+    OrganisationKind.BANK: (BANK_PRODUCTS_WRITE, BANK_GRANTS_READ, BANK_WEBHOOKS),
     OrganisationKind.MERCHANT: (
         MERCHANT_OFFERS,
         MERCHANT_REDEMPTIONS,

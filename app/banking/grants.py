@@ -11,10 +11,12 @@ from accounts.consent_texts import BANKS
 from accounts.errors import Fault
 from accounts.ids import public_id, uuid7
 from app.auth.errors import OfMinor
-from app.banking import repository
+from app.banking import monitors, repository
 from app.banking.errors import AccessRefused, BankGrantEnded, BankGrantNotFound, BankUnknown, PeriodRefused
 from app.banking.terms import Purpose, Refusal, Scope
 from app.my_data import access
+from app.webhooks import events
+from app.webhooks.outbox import Event, tell_now
 from dedup.periods import LOCAL
 
 if TYPE_CHECKING:
@@ -141,7 +143,31 @@ async def grant(
             receipt_id,
         ),
     )
-    return Given(grant_id, await repository.reference_of(driver, holder_id, wish.bank_id, now), receipt_id)
+    reference = await repository.reference_of(driver, holder_id, wish.bank_id, now)
+    await _tell(driver, events.GRANT_GIVEN, wish.bank_id, reference, _told(grant_id, wish), now)
+    return Given(grant_id, reference, receipt_id)
+
+
+def _told(grant_id: UUID, wish: Wish) -> dict[str, str]:
+    return {
+        "grant_id": public_id("bgr", grant_id),
+        "purpose": wish.purpose.value,
+        "scope": wish.scope.value,
+        "valid_until": wish.valid_until.isoformat(),
+    }
+
+
+async def _tell(
+    driver: "Driver",
+    event_type: str,
+    bank_id: UUID,
+    reference: UUID,
+    data: dict[str, str],
+    now: datetime.datetime,
+) -> None:
+    """Tell the bank, by its own name for the customer."""
+    subject = public_id("cus", reference)
+    await tell_now(driver, [Event(bank_id, event_type, subject, {"reference": subject, **data})], now)
 
 
 async def _is_minor(driver: "Driver", holder_id: UUID) -> bool:
@@ -165,6 +191,11 @@ async def withdraw(
     if found["ended_at"] is not None or found["valid_until"] <= now:
         raise BankGrantEnded
     await repository.end_grants(driver, holder_id, [grant_id], "withdrawn", now)
+    if found["purpose"] == Purpose.POST_LOAN_MONITORING:
+        await monitors.stop(driver, found["bank_id"], holder_id)
+    reference = await repository.reference_of(driver, holder_id, found["bank_id"], now)
+    wish = Wish(found["bank_id"], Purpose(found["purpose"]), Scope(found["scope"]), found["valid_until"], "")
+    await _tell(driver, events.GRANT_WITHDRAWN, wish.bank_id, reference, _told(grant_id, wish), now)
     content = {
         "grant_id": public_id("bgr", grant_id),
         "bank_id": public_id("org", found["bank_id"]),
@@ -184,6 +215,7 @@ async def withdraw_all(driver: "Driver", sign: "Sign", holder_id: UUID, now: dat
 
 async def forget(driver: "Driver", holder_id: UUID) -> None:
     """Destroy the names by which banks knew a holder that is erased."""
+    await monitors.stop_all(driver, holder_id)
     await repository.forget_references(driver, holder_id)
 
 

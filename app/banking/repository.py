@@ -106,7 +106,7 @@ async def not_ended(driver: "Driver", holder_id: UUID) -> "Sequence[Row]":
 async def find_grant(driver: "Driver", holder_id: UUID, grant_id: UUID) -> "Row | None":
     """One grant of a holder."""
     return await driver.fetchrow(
-        "SELECT id, bank_id, purpose, valid_until, ended_at FROM bank_grants WHERE holder_id = $1 AND id = $2",
+        "SELECT id, bank_id, purpose, scope, valid_until, ended_at FROM bank_grants WHERE holder_id = $1 AND id = $2",
         holder_id,
         grant_id,
     )

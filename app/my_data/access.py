@@ -37,6 +37,7 @@ What = Literal[
     "score_export",
     "monitoring",
     "figures",
+    "score_review",
 ]
 LINK = "signed link"
 """Reader's name where an export was fetched by its link, which tells nobody's name."""

@@ -18,6 +18,7 @@ from accounts.teams.service import leave_all
 from app.auth import audit, resident_repository, signatures
 from app.auth.principal import Principal
 from app.banking import grants as bank_grants
+from app.banking import reviews as score_reviews
 from app.crediting import precedence_choice
 from app.database import driver_of
 from app.my_data import exports
@@ -149,6 +150,7 @@ async def erase(
     await mandates.withdraw_all(driver, sign, holder_id, now)
     await bank_grants.withdraw_all(driver, sign, holder_id, now)
     await bank_grants.forget(driver, holder_id)
+    await score_reviews.forget(session, holder_id)
     await bindings.end_all(driver, holder_id, now)
     await exports.drop_all(driver, holder_id)
     await leave_all(driver, holder_id, now)

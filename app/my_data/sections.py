@@ -298,6 +298,24 @@ SECTIONS: list[Section] = [
             "ended": plain,
         },
     ),
+    Section(
+        "score_reviews",
+        """
+        SELECT id, access_id, bank_name, what, explanation, state, opened_at, ended_at, answer FROM score_reviews
+        WHERE holder_id = $1 ORDER BY id
+        """,
+        {
+            "id": identified("srv"),
+            "access_id": identified("acc"),
+            "bank_name": plain,
+            "what": plain,
+            "explanation": plain,
+            "state": plain,
+            "opened_at": plain,
+            "ended_at": plain,
+            "answer": plain,
+        },
+    ),
     # Of a team there is what the person did in it, and nothing of the others who are.
     Section(
         "teams",

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from app.auth.models import OrganisationKind
 
-PLATFORM, MERCHANT = OrganisationKind.PLATFORM, OrganisationKind.MERCHANT
+PLATFORM, MERCHANT, BANK = OrganisationKind.PLATFORM, OrganisationKind.MERCHANT, OrganisationKind.BANK
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,8 @@ SETTLEMENT_DISPUTED = "settlement.disputed"
 SETTLEMENT_CORRECTED = "settlement.corrected"
 SETTLEMENT_UPHELD = "settlement.upheld"
 SETTLEMENT_PAID = "settlement.paid"
+GRANT_GIVEN = "bank_grant.given"
+GRANT_WITHDRAWN = "bank_grant.withdrawn"
 WEBHOOK_DISABLED = "webhook.disabled"
 WEBHOOK_TESTED = "webhook.tested"
 
@@ -91,8 +93,12 @@ EVENTS = {
         EventType(SETTLEMENT_UPHELD, frozenset({MERCHANT}), "A statement that you disputed was upheld"),
         EventType(SETTLEMENT_PAID, frozenset({MERCHANT}), "The payment of a statement was approved"),
         EventType(
+            GRANT_GIVEN, frozenset({BANK}), "A customer lets you see something, or something else than before"
+        ),
+        EventType(GRANT_WITHDRAWN, frozenset({BANK}), "A customer withdrew what you might see"),
+        EventType(
             WEBHOOK_DISABLED,
-            frozenset({PLATFORM, MERCHANT}),
+            frozenset({PLATFORM, MERCHANT, BANK}),
             "Another endpoint of yours was disabled, since it kept failing or answered 410",
         ),
         EventType(WEBHOOK_TESTED, frozenset(), "You asked this endpoint for a test; needs no subscription"),

@@ -52,7 +52,7 @@ READERS = rights(
     resident=200,
     other_resident=404,
 )
-WEBHOOK = rights(platform=200, other_platform=404, merchant=404)
+WEBHOOK = rights(platform=200, other_platform=404, merchant=404, bank=404)
 # The ids in the paths are the operator's holder, the resident itself, and an activity that the platform reported.
 ROUTES: dict[tuple[str, str], dict[str, int]] = {
     ("POST", "/oauth/token"): dict.fromkeys(AUDIENCES, 401),
@@ -239,8 +239,8 @@ ROUTES: dict[tuple[str, str], dict[str, int]] = {
     ("POST", "/v1/me/children"): rights(),
     ("POST", "/v1/me/children/{holder_id}/token"): rights(),
     ("POST", "/v1/operator/holders/{holder_id}/real-name"): rights(operator=422, foreign_operator=404),
-    ("GET", "/v1/webhooks"): rights(platform=200, other_platform=200, merchant=200),
-    ("POST", "/v1/webhooks"): rights(platform=422, other_platform=422, merchant=422),
+    ("GET", "/v1/webhooks"): rights(platform=200, other_platform=200, merchant=200, bank=200),
+    ("POST", "/v1/webhooks"): rights(platform=422, other_platform=422, merchant=422, bank=422),
     ("GET", "/v1/webhooks/{webhook_id}"): WEBHOOK,
     ("PUT", "/v1/webhooks/{webhook_id}"): WEBHOOK | {"platform": 412},
     ("POST", "/v1/webhooks/{webhook_id}/secret"): WEBHOOK,
@@ -337,6 +337,16 @@ ROUTES: dict[tuple[str, str], dict[str, int]] = {
     ("POST", "/v1/me/bank-grants"): rights(),
     ("POST", "/v1/me/bank-grants/{grant_id}/withdrawal"): rights(),
     ("GET", "/v1/bank/grants"): rights(bank=200),
+    ("GET", "/v1/bank/score-reviews"): rights(bank=200),
+    ("GET", "/v1/me/score-reviews"): rights(resident=200, other_resident=200),
+    ("POST", "/v1/me/score-reviews"): rights(),
+    ("GET", "/v1/operator/score-reviews"): rights(operator=200, foreign_operator=200),
+    ("POST", "/v1/operator/score-reviews/{review_id}/answer"): rights(operator=404, foreign_operator=404),
+    ("GET", "/v1/operator/score-channels"): rights(operator=200, foreign_operator=200),
+    # A bank of the nation is no operator's of a province.
+    ("POST", "/v1/operator/score-channels"): rights(operator=404, foreign_operator=404),
+    ("POST", "/v1/operator/score-channels/{channel_id}/approval"): rights(operator=404, foreign_operator=404),
+    ("POST", "/v1/operator/score-channels/{channel_id}/end"): rights(operator=404, foreign_operator=404),
     ("GET", "/v1/me/bindings"): rights(resident=200, other_resident=200),
     ("POST", "/v1/me/bindings"): rights(),
     ("POST", "/v1/me/bindings/{binding_id}/end"): rights(),
@@ -505,7 +515,10 @@ IDS = {
     "line": "lin_",
     "meter": "mtr_",
     "rules": "ppt_",
+    "review": "srv_",
+    "channel": "sch_",
 }
+CHANNEL = {"bank_id": "org_" + "1" * 32, "name": "x", "basis": "x"}
 SETTLED = {"merchant_id": "org_" + "1" * 32, "region": "440300", "ends_at": "2026-11-01T00:00:00Z"}
 GRANT = {
     "organisation_id": "org_" + "1" * 32,
@@ -650,6 +663,7 @@ async def call(who: Caller, method: str, path: str, revision_id: str = "") -> ht
         "/timeline": {"params": {"region": "440300", "scene": "trip.metro"}},
         "/exclusions": {"json": EXCLUSION | {"first_day": "2020-01-01"}} if method == "POST" else {},
         "/adoptions": {"json": ADOPTION | {"first_day": "2020-01-01"}} if method == "POST" else {},
+        "sch_" + "1" * 32 + "/end": step,
         "/end": {"json": {"last_day": "2020-01-01", "reason": "x"}, "headers": ETAG},
         "/retirements": {"json": PACK_RETIREMENT},
         "/operator/methodologies": {"json": DRAFT} if method == "POST" else {},
@@ -699,6 +713,8 @@ async def call(who: Caller, method: str, path: str, revision_id: str = "") -> ht
         "/mandate-terms": {"json": TERMS} if method == "POST" else {},
         "/v1/bindings": {"json": {"link_token": "x", "user_id": "u"}},
         "/decision": {"json": {"accepted": True, "reason": "x"}},
+        "/answer": {"json": {"decision": "upheld", "answer": "x"}},
+        "/score-channels": {"json": CHANNEL} if method == "POST" else {},
         "/bank/products": {"json": {}} if method == "POST" else {},
         "/bank/loans": {"json": {}} if method == "POST" else {},
         "/oauth/token": {

@@ -230,6 +230,9 @@ async def known(stage: Stage, redeeming: tuple[Any, Caller, Caller]) -> dict[str
         "valid_until": "2028-01-01T00:00:00Z",
         "text_version": "2026-11",
     }
+    nearby_bank = (await stage.city.client("bank", "440300")).organisation_id
+    channel = {"bank_id": nearby_bank, "name": "x", "basis": "x"}
+    proposed = await second.post("/v1/operator/score-channels", json=channel)
     bank_grant = (await mine.post("/v1/me/bank-grants", json=let_see)).json()["grant_id"]
     team = await mine.post("/v1/me/teams", json=TEAM)
     used = await mine.post("/v1/me/offsets", json=OFFSET)
@@ -238,6 +241,8 @@ async def known(stage: Stage, redeeming: tuple[Any, Caller, Caller]) -> dict[str
     return {
         "team": team.json()["team_id"],
         "bank_grant": bank_grant,
+        "channel": channel,
+        "proposed": proposed.json()["channel_id"],
         "let_see": let_see | {"purpose": "pre_screening"},
         "certificate": used.json()["certificate_id"],
         "recalculation": recalculation.json()["id"],
@@ -302,6 +307,7 @@ def ids_of(path: str, known: dict[str, Any], turn: int) -> dict[str, str]:
         "recalculation_id": known["recalculation"],
         "certificate_id": known["certificate"],
         "grant_id": known["bank_grant"],
+        "channel_id": known["proposed"],
         "dispute_id": known["disputes"][path.startswith("/v1/me/")],
     }
     if not path.endswith("/leave"):
@@ -362,6 +368,9 @@ def made_real(case: Any, known: dict[str, Any], turn: int) -> None:
         "/me/offsets": OFFSET,
         "/me/teams": TEAM,
         "/me/bank-grants": known["let_see"],
+        "/operator/score-channels": known["channel"],
+        "/{channel_id}/approval": {"reason": "x"},
+        "/{channel_id}/end": {"reason": "x"},
         "/me/rank": {"shown": True},
         "/preferred-platforms/{scene_group}": {"source_id": known["platform"]},
     }

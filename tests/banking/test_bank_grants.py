@@ -213,3 +213,13 @@ async def test_a_withdrawal_waits_for_the_answer_that_is_under_way(
                 await asyncio.sleep(0.01)
         assert not withdrawal.done()
     assert (await withdrawal).status_code == 200
+
+
+async def test_the_bank_is_told_of_grants_by_its_own_name(service: Services, desk: Counter) -> None:
+    hook = {"url": "http://127.0.0.1:9/", "event_types": ["bank_grant.given", "bank_grant.withdrawn"]}
+    webhook = (await desk.bank.post("/v1/webhooks", json=hook)).json()["webhook_id"]
+    made = await desk.grant("tier")
+    await desk.withdraw(made["grant_id"])
+    told = (await desk.bank.get(f"/v1/webhooks/{webhook}/deliveries")).json()["items"]
+    assert [each["type"] for each in told] == ["bank_grant.withdrawn", "bank_grant.given"]
+    assert {each["subject"] for each in told} == {made["reference"]}
