@@ -28,10 +28,24 @@ LOOKUPS = {
     "statement_timeout": "60s",
 }
 SCANS = {"statement_timeout": "0"}
+ARRAYS: tuple[type, ...] = (list, tuple, set, frozenset, type({}.keys()), type({}.values()))
+"""What may be sent as an array."""
+
+
+def _tell_arrays_by_type() -> None:
+    """Have the driver tell arrays from their elements by plain types.
+
+    asyncpg 0.32 asks the abstract classes of every element whether it is an array itself, a third of what encoding
+    costs. Its module has no setting for that; tests/app/test_arrays.py tells when another version looks elsewhere.
+    """
+    from asyncpg.protocol import protocol  # noqa: PLC0415 - commands that open no database start without the driver
+
+    protocol.IterableABC = ARRAYS
 
 
 def engine_for(url: str, *, pool_size: int = 16, scans: bool = False) -> AsyncEngine:
     """An asyncpg engine for `postgresql://…`: for look-ups by key, as the service does, or for `scans`."""
+    _tell_arrays_by_type()
     engine = create_async_engine(
         make_url(url).set(drivername="postgresql+asyncpg"),
         pool_size=pool_size,
