@@ -2,7 +2,7 @@
 
 import datetime
 from collections.abc import AsyncIterator, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 from uuid import UUID
 
 from accounts.ids import lowest_uuid7
@@ -49,10 +49,10 @@ _BOOKED = f"""
 
 async def booked(
     driver: "asyncpg.Connection", since: datetime.datetime, until: datetime.datetime
-) -> list[Score]:
-    """What was booked from one moment to before another, by holder and month."""
-    rows = await driver.fetch(_BOOKED, lowest_uuid7(since), lowest_uuid7(until))
-    return [(row[0], row[1], row[2], row[3]) for row in rows]
+) -> AsyncIterator[list[Score]]:
+    """What was booked from one moment to before another, by holder and month; in pages."""
+    async for page in _pages(driver, _BOOKED, lowest_uuid7(since), lowest_uuid7(until)):
+        yield [(row[0], row[1], row[2], row[3]) for row in page]
 
 
 async def changed(
@@ -108,18 +108,16 @@ async def everything(driver: "asyncpg.Connection", until: datetime.datetime) -> 
     await driver.execute("SET LOCAL statement_timeout = 0")
     last = until - datetime.timedelta(milliseconds=1)
     bounds = lowest_uuid7(first_of_month(last)), lowest_uuid7(until)
-    for all_time, cursor in (
-        (True, driver.cursor(_ALL_TIME, bounds[1], prefetch=PAGE)),
-        (False, driver.cursor(_BOOKED, *bounds, prefetch=PAGE)),
-    ):
-        page: list[Score] = []
-        async for row in cursor:
-            page.append((row[0], row[1], "", row[2]) if all_time else (row[0], row[1], row[2], row[3]))
-            if len(page) == PAGE:
-                yield page
-                page = []
-        if page:
-            yield page
+    async for page in _pages(driver, _ALL_TIME, bounds[1]):
+        yield [(row[0], row[1], "", row[2]) for row in page]
+    async for page in _pages(driver, _BOOKED, *bounds):
+        yield [(row[0], row[1], row[2], row[3]) for row in page]
+
+
+async def _pages(driver: "asyncpg.Connection", query: str, *arguments: UUID) -> "AsyncIterator[list[Any]]":
+    cursor = await driver.cursor(query, *arguments)
+    while page := await cursor.fetch(PAGE):
+        yield page
 
 
 async def hidden(driver: "asyncpg.Connection", holder_ids: Sequence[UUID]) -> set[UUID]:

@@ -26,6 +26,12 @@ CURRENT = "ranks:generation"
 KEPT = datetime.timedelta(days=70)
 """How long a month's ranks stay, from when they were last written."""
 _MUNICIPALITIES = ("11", "12", "31", "50")
+_STAGED = datetime.timedelta(hours=1)
+# Adds what was staged in one command: the commands of a busy minute, one for each holder, hold the event loop up.
+_ADD = """
+local staged = redis.call('ZRANGE', KEYS[2], 0, -1, 'WITHSCORES')
+for i = 1, #staged, 2 do redis.call('ZINCRBY', KEYS[1], staged[i + 1], staged[i]) end
+"""
 AWAY = (RedisError, OSError, TimeoutError)
 
 
@@ -91,7 +97,7 @@ class Ranks:
         self,
         at: tuple[str, datetime.datetime],
         until: datetime.datetime,
-        booked: Sequence["Score"],
+        booked: AsyncIterable[list["Score"]],
         chosen: Sequence[tuple[UUID, str]],
         totals: Sequence["Score"],
         teams: Sequence["TeamTotal"],
@@ -99,10 +105,12 @@ class Ranks:
     ) -> bool:
         """Add what was booked between the cursor and `until`, once; False where somebody else moved the cursor.
 
-        Who chose meanwhile leaves, and comes back with the totals where the choice is to be seen.
+        It is staged page by page, and counts with the cursor. Who chose meanwhile leaves, and comes back with the
+        totals where the choice is to be seen.
         """
         generation, since = at
         cursor = f"ranks:{generation}:cursor"
+        staged = await self._stage(generation, booked)
         async with self._redis.pipeline(transaction=True) as pipe:
             await pipe.watch(CURRENT, cursor)
             if _text(await pipe.get(CURRENT)) != generation or _text(await pipe.get(cursor)) != str(
@@ -110,10 +118,11 @@ class Ranks:
             ):
                 return False
             pipe.multi()  # type: ignore[no-untyped-call]
-            for holder_id, region, period, mg in booked:
+            for (region, period), key in staged.items():
                 for each in (period, ""):
-                    pipe.zincrby(_key(generation, region, each), mg, holder_id.bytes)
+                    pipe.eval(_ADD, 2, _key(generation, region, each), key)
                 pipe.expire(_key(generation, region, period), KEPT)
+                pipe.unlink(key)
             for holder_id, region in chosen:
                 for each in (month, ""):
                     pipe.zrem(_key(generation, region, each), holder_id.bytes)
@@ -126,6 +135,20 @@ class Ranks:
             except WatchError:
                 return False
         return True
+
+    async def _stage(
+        self, generation: str, booked: AsyncIterable[list["Score"]]
+    ) -> dict[tuple[str, str], str]:
+        attempt = f"ranks:{generation}:booked:{uuid.uuid4().hex}"
+        staged: dict[tuple[str, str], str] = {}
+        async for page in booked:
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for (region, period), scores in _by_set(page).items():
+                    key = staged.setdefault((region, period), f"{attempt}:{region}:{period}")
+                    pipe.zadd(key, scores)
+                    pipe.expire(key, _STAGED)
+                await pipe.execute()
+        return staged
 
     async def read(
         self, region: str, period: str, top: int, holder_id: UUID

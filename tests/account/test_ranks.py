@@ -17,6 +17,7 @@ from app.embedded.stack import Stack
 from app.jobs.service import recurring
 from app.ranks import repository
 from app.ranks.names import pseudonym
+from app.ranks.repository import Score
 from app.ranks.service import BEHIND, rebuild, update
 from app.ranks.store import CURRENT, Ranks, city_of
 from app.wiring import Services, utc_now
@@ -167,9 +168,12 @@ async def test_one_of_two_processes_adds(
     # A cursor that somebody moved meanwhile: nothing is added.
     at = await Ranks(redis).cursor()
     assert at is not None
-    scores = [(uuid_of(holder), "440300", "2026-10", 1)]
-    assert await Ranks(redis).advance(at, later + MINUTE, scores, [], [], [], "2026-10")
-    assert not await Ranks(redis).advance(at, later + MINUTE, scores, [], [], [], "2026-10")
+
+    async def booked() -> AsyncIterator[list[Score]]:
+        yield [(uuid_of(holder), "440300", "2026-10", 1)]
+
+    assert await Ranks(redis).advance(at, later + MINUTE, booked(), [], [], [], "2026-10")
+    assert not await Ranks(redis).advance(at, later + MINUTE, booked(), [], [], [], "2026-10")
     assert (await sets(redis))["440300:all"] == {uuid_of(holder).bytes: 5001.0}
 
 
