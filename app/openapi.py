@@ -14,6 +14,12 @@ from accounts.agreement_schemas import (
     MandateTermsInput,
     OwnWithdrawalInput,
 )
+from accounts.enterprises.member_schemas import (
+    InvitationUse,
+    MemberInvitation,
+    OwnerAppointment,
+    RoleInput,
+)
 from accounts.enterprises.schemas import (
     EnterpriseInput,
     EnterpriseOnboarding,
@@ -158,6 +164,10 @@ NAMED = (
     OperatorFigureBatch,
     DigestQuestions,
     EnterpriseOnboarding,
+    InvitationUse,
+    MemberInvitation,
+    OwnerAppointment,
+    RoleInput,
     EnterpriseInput,
     SiteInput,
     LineInput,

@@ -8,15 +8,18 @@ from pydantic import TypeAdapter
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from accounts import onboarding, queries
-from accounts.enterprises import members, repository
+from accounts.enterprises import member_repository, members, repository
 from accounts.enterprises.errors import (
+    AlreadyEnterpriseMember,
     EnterpriseEditedMeanwhile,
     EnterpriseExists,
     EnterpriseIfMatchMissing,
     EnterpriseNotFound,
     EnterpriseNotOrganisation,
     EnterpriseOutOfRegion,
+    TooManyParts,
 )
+from accounts.enterprises.member_schemas import OwnerAppointment
 from accounts.enterprises.schemas import (
     EnterpriseInput,
     EnterpriseList,
@@ -49,6 +52,7 @@ IfMatch = Annotated[
 Limit = Annotated[int, Query(ge=1, le=200)]
 Cursor = Annotated[str | None, Query(description="`next_cursor` of the page before")]
 _ONBOARDING: TypeAdapter[EnterpriseOnboarding] = TypeAdapter(EnterpriseOnboarding)
+_APPOINTMENT: TypeAdapter[OwnerAppointment] = TypeAdapter(OwnerAppointment)
 _INPUT: TypeAdapter[EnterpriseInput] = TypeAdapter(EnterpriseInput)
 _ENTERPRISE = {
     "name": "衢江特钢有限公司",
@@ -224,6 +228,57 @@ async def edit_enterprise(
         return after
 
     return await idempotency.write(request, principal, services, raw, act)
+
+
+@router.post(
+    "/{enterprise_id}/owners",
+    response_model=EnterpriseView,
+    summary="Appoint an owner",
+    **operation(
+        scopes.ENTERPRISES_WRITE,
+        body=OwnerAppointment,
+        examples=[{"owner_id": "hld_" + "0" * 32, "reason": "legal representative"}],
+        errors=(
+            EnterpriseNotFound,
+            HolderNotFound,
+            AlreadyEnterpriseMember,
+            TooManyParts,
+            "request.idempotency_conflict",
+        ),
+    ),
+)
+async def appoint_owner(
+    enterprise_id: EnterpriseId, request: Request, principal: Writer, services: ServicesDep
+) -> Response:
+    """A resident of the region who has shown that they act for the enterprise. Written to the audit trail."""
+    raw, body = await read_json_raw(request, _APPOINTMENT)
+    wanted, now = _id(enterprise_id), services.intake.clock()
+    former: list[UUID] = []
+
+    async def act(session: AsyncSession) -> Any:
+        driver = await driver_of(session)
+        found = await _find(driver, principal, wanted)
+        owner, _ = await holder_and_region(session, principal, body.owner_id)
+        former.extend(
+            row["id"] for row in await member_repository.members(driver, wanted) if row["member_id"] == owner
+        )
+        made = await members.appoint(driver, wanted, owner, "", now)
+        await audit.append(
+            session,
+            principal,
+            now,
+            "enterprise.owner_appointed",
+            ("enterprise", enterprise_id),
+            region=found["region"],
+            address=address_of(request),
+            reason=body.reason,
+            after={"member_id": public_id("emb", made)},
+        )
+        return enterprise_view(found)
+
+    answer = await idempotency.write(request, principal, services, raw, act)
+    services.tokens.keys.forget_members(former)
+    return answer
 
 
 def _id(text: str) -> UUID:

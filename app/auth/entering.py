@@ -9,6 +9,7 @@ from uuid import UUID
 from asyncpg.pgproto.pgproto import UUID as DriverUUID
 
 from accounts import next_keys, repository
+from accounts.enterprises.members import hand_over as hand_over_enterprises
 from accounts.ids import uuid7
 from accounts.models import HolderKind, HolderStatus
 from accounts.offsetting.repository import move_footprints
@@ -237,6 +238,7 @@ async def absorb(session: "AsyncSession", holder: UUID, absorbed: UUID, now: dat
     await move_footprints(driver, holder, absorbed)
     await move_choice(driver, holder, absorbed, now)
     await hand_over(driver, holder, absorbed, now)
+    await hand_over_enterprises(driver, holder, absorbed, now)
     await resident_repository.end_sessions(session, absorbed, now, "absorbed")
     return await resident_repository.next_epoch(session, absorbed, now)
 

@@ -3,6 +3,7 @@
 import base64
 import datetime
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -80,6 +81,10 @@ class KeyRing:
     def jwks(self) -> dict[str, list[dict[str, str]]]:
         """What `/.well-known/jwks.json` answers."""
         return {"keys": [key.jwk() for key in self._keys.values()]}
+
+    def forget_members(self, ended: Iterable["UUID"]) -> None:
+        """Have this process refuse tokens of memberships that ended at once; the others learn of it with the keys."""
+        self.ended_members |= set(ended)
 
     async def refresh(self, session: AsyncSession, now: datetime.datetime) -> None:
         """Read the keys that verify now, and the clients whose tokens do not count any more."""

@@ -73,6 +73,17 @@ async def disabled_clients(session: AsyncSession) -> frozenset[str]:
     return frozenset(rows.all())
 
 
+async def clients_of(session: AsyncSession, organisation_id: UUID, limit: int) -> list[Client]:
+    """Clients of an organisation, disabled ones too, the first first."""
+    rows = await session.exec(
+        select(Client)
+        .where(col(Client.organisation_id) == organisation_id)
+        .order_by(col(Client.created_at), col(Client.id))
+        .limit(limit)
+    )
+    return list(rows.all())
+
+
 async def ended_members(session: AsyncSession, since: datetime.datetime) -> frozenset[UUID]:
     """Memberships of enterprises that ended since then."""
     rows = await session.exec(select(EnterpriseMember.id).where(col(EnterpriseMember.left_at) > since))

@@ -61,6 +61,7 @@ BANK_WEBHOOKS = "bank:webhooks:write"
 BANKS_READ = "operator:banks:read"
 BANKS_WRITE = "operator:banks:write"
 BANKS_APPROVE = "operator:banks:approve"
+MEMBERS_WRITE = "enterprises:members:write"
 
 DESCRIPTIONS = {
     ACTIVITIES_WRITE: "Report activities and reverse own ones",
@@ -121,11 +122,12 @@ DESCRIPTIONS = {
     BANKS_READ: "Read by which channels scores are exported to banks of the region",
     BANKS_WRITE: "Propose and end channels of score exports",
     BANKS_APPROVE: "Approve channels of score exports that others proposed",
+    MEMBERS_WRITE: "Invite and remove members of one's own enterprise, make and disable its clients",
 }
 
 _VIEWER = (STRUCTURE_READ, LABEL_READ)
 _ENERGY_MANAGER = (STRUCTURE_WRITE, FIGURES_WRITE)
-_OWNER: tuple[str, ...] = ()
+_OWNER = (MEMBERS_WRITE,)
 ROLES: dict[Role, frozenset[str]] = {
     Role.VIEWER: frozenset(_VIEWER),
     Role.ENERGY_MANAGER: frozenset({*_VIEWER, *_ENERGY_MANAGER}),

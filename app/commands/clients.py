@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from accounts.ids import parse_public_id
 from app.auth.clients import NewClient, create_client, disable_client
 from app.auth.models import OrganisationKind
 from app.commands.common import (
@@ -25,25 +26,36 @@ from app.wiring import utc_now
 REGION_DIGITS = 6
 
 clients = typer.Typer(
-    help="Register the clients of platforms, banks, merchants and operators.", no_args_is_help=True
+    help="Register the clients of platforms, banks, merchants, enterprises and operators.",
+    no_args_is_help=True,
 )
 
 
 @clients.command("create")
 def create_command(
     kind: Annotated[OrganisationKind, typer.Option(help="Whom the client speaks for.")],
-    name: Annotated[str, typer.Option(help="Name of the organisation; made where it is new.")],
+    name: Annotated[
+        str, typer.Option(help="Name of the organisation; made where it is new. Not for an enterprise.")
+    ] = "",
     region: Annotated[
         str, typer.Option(help="GB/T 2260 code; for an operator, where its rights end.")
     ] = NATION,
     scopes: Annotated[
         str | None, typer.Option(help="Comma-separated; all that the kind may hold where absent.")
     ] = None,
+    holder: Annotated[
+        str | None, typer.Option(help="For an enterprise: the one (hld_…) that the client speaks for.")
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Register a client; prints its id and secret once."""
     if len(region) != REGION_DIGITS or not region.isascii() or not region.isdigit():
         raise typer.BadParameter("a region is a six-digit GB/T 2260 code", param_hint="--region")
+    holder_id = None if holder is None else parse_public_id("hld", holder)
+    if (kind is OrganisationKind.ENTERPRISE) != (holder_id is not None):
+        raise typer.BadParameter("an enterprise's client, and no other, names a hld_…", param_hint="--holder")
+    if not name and holder_id is None:
+        raise typer.BadParameter("an organisation has a name", param_hint="--name")
     chosen = None if scopes is None else tuple(scope.strip() for scope in scopes.split(",") if scope.strip())
     settings = load_settings()
 
@@ -52,7 +64,7 @@ def create_command(
         database = Database(engine_for(stack.database_url, pool_size=1))
         try:
             async with database.transaction() as session:
-                return await create_client(session, kind, name, region, chosen, utc_now())
+                return await create_client(session, kind, name, region, chosen, utc_now(), holder_id)
         finally:
             await database.close()
 
@@ -60,7 +72,7 @@ def create_command(
         try:
             made = run(work(stack))
         except ValueError as error:
-            raise typer.BadParameter(str(error), param_hint="--scopes") from None
+            raise typer.BadParameter(str(error), param_hint="--scopes or --holder") from None
     shown = {
         "client_id": made.client_id,
         "client_secret": made.secret,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from accounts import bindings, consents, mandates, repository
+from accounts.enterprises.members import leave_all as leave_enterprises
 from accounts.ids import public_id, uuid7
 from accounts.models import AccountKind, EntryKind, HolderStatus
 from accounts.offsetting.repository import forget_footprints
@@ -36,14 +37,14 @@ if TYPE_CHECKING:
 
 NOTICE = {
     "zh": "到期后,您的登录方式、手机号等标识的散列和人键将被销毁,同意、归集授权与绑定即告终止,足迹明细删除,"
-    "所在团队自动退出,未使用积分作废。"
+    "所在团队与企业自动退出,未使用积分作废。"
     "账本分录不含任何身份信息,予以保留;防止同一行为重复计算的认领令牌在其期限内保留。留存的数据是假名化的,不是匿名的。"
     "到期前可随时取消;此后再次注册将是新账户。",
     "en": "When it is due, what you sign in with, the hashes of your identifiers and your person key are destroyed; "
-    "consents, mandates and bindings end, what you entered into footprints is deleted, you leave your teams, points "
-    "that are left expire. The ledger's entries name nobody and stay, and so do the claim tokens, while they count, "
-    "that keep one act from counting twice. What is left is pseudonymous, not anonymous. You may cancel until then; "
-    "whoever signs up again has a new account.",
+    "consents, mandates and bindings end, what you entered into footprints is deleted, you leave teams and "
+    "enterprises, points that are left expire. The ledger's entries name nobody and stay, and so do the claim "
+    "tokens, while they count, that keep one act from counting twice. What is left is pseudonymous, not anonymous. "
+    "You may cancel until then; whoever signs up again has a new account.",
 }
 IN_A_RUN: Final = 200
 ALL_LOTS: Final = datetime.date(1970, 1, 1)
@@ -154,6 +155,7 @@ async def erase(
     await bindings.end_all(driver, holder_id, now)
     await exports.drop_all(driver, holder_id)
     await leave_all(driver, holder_id, now)
+    await leave_enterprises(driver, holder_id, now)
     await forget_footprints(driver, holder_id)
     await ranks.choose(driver, holder_id, shown=False, now=now)
     await precedence_choice.forget(driver, holder_id)

@@ -276,6 +276,23 @@ SECTIONS: list[Section] = [
         {"shown": plain, "changed_at": plain},
     ),
     Section(
+        "enterprises",
+        """
+        SELECT m.id, m.holder_id AS enterprise_id, e.name, m.role, m.label, m.joined_at, m.left_at
+        FROM enterprise_members m JOIN enterprises e ON e.holder_id = m.holder_id
+        WHERE m.member_id = $1 ORDER BY m.id
+        """,
+        {
+            "id": identified("emb"),
+            "enterprise_id": identified("hld"),
+            "name": plain,
+            "role": plain,
+            "label": plain,
+            "joined_at": plain,
+            "left_at": plain,
+        },
+    ),
+    Section(
         "bank_grants",
         """
         SELECT g.id, g.bank_id, o.name AS bank_name, r.reference, g.purpose, g.scope, g.text_version, g.granted_at,

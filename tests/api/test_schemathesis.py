@@ -14,7 +14,7 @@ import schemathesis
 from agreements.made import things_of
 from agreements.people import signed_in
 from api.stage import Stage
-from enterprises.known import known_structure
+from enterprises.known import known_memberships, known_structure
 from enterprises.plant import Plant, made_plant
 from helpers import Caller, metro
 from hypothesis import HealthCheck, Phase, given, settings
@@ -150,6 +150,7 @@ async def redeeming(
     known |= await known_loans(lender)
     known |= await known_structure(plant)
     known |= await known_labels(plant)
+    known |= await known_memberships(plant, await stage.city.signed_in(stage.holder))
     return known, merchant, resident
 
 

@@ -56,6 +56,7 @@ PAGES = {
         "docs/dedup.md",
         "docs/review.md",
         "docs/labels.md",
+        "docs/enterprises.md",
         "docs/banks.md",
     )
 }

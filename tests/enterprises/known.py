@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from enterprises.plant import Plant, uscc
+from enterprises.plant import Plant, made_plant, uscc
+from helpers import Caller
 
 Known = dict[tuple[str, str], tuple[dict[str, str], Any, int | None]]
 """(Method, path) → parameters of the path, body, version to name."""
@@ -40,7 +41,59 @@ async def known_structure(plant: Plant) -> Known:
         ),
         ("GET", "/v1/operator/enterprises"): ({}, None, None),
     }
+    known |= await _known_members(plant)
     for noun, found in ids.items():
         known["GET", f"/v1/enterprises/{noun}s"] = ({}, None, None)
         known["GET", f"/v1/enterprises/{noun}s/{{{noun}_id}}"] = ({f"{noun}_id": found}, None, None)
     return known
+
+
+async def _known_members(plant: Plant) -> Known:
+    """Of members, invitations and clients."""
+    changed, removed = await plant.member("viewer"), await plant.member("viewer")
+    owner = await plant.city.holder(plant.operator, "13799000001", region="440300")
+    made = {
+        noun: (await plant.client.post(f"/v1/enterprises/{noun}s", json={"role": "viewer"})).json()
+        for noun in ("invitation", "client")
+    }
+    door, own = "/v1/enterprises", {"enterprise_id": plant.enterprise_id}
+    invitation, client = made["invitation"]["invitation_id"], made["client"]["client_id"]
+    return {
+        ("GET", f"{door}/members"): ({}, None, None),
+        ("GET", f"{door}/invitations"): ({}, None, None),
+        ("GET", f"{door}/clients"): ({}, None, None),
+        ("POST", f"{door}/invitations"): ({}, {"role": "viewer"}, None),
+        ("POST", f"{door}/clients"): ({}, {"role": "viewer"}, None),
+        ("POST", f"{door}/members/{{member_id}}/role"): (
+            {"member_id": changed.member_id},
+            {"role": "energy_manager"},
+            None,
+        ),
+        ("POST", f"{door}/members/{{member_id}}/removal"): ({"member_id": removed.member_id}, None, None),
+        ("POST", f"{door}/invitations/{{invitation_id}}/withdrawal"): (
+            {"invitation_id": invitation},
+            None,
+            None,
+        ),
+        ("POST", f"{door}/clients/{{client_id}}/end"): ({"client_id": client}, None, None),
+        ("POST", "/v1/operator/enterprises/{enterprise_id}/owners"): (
+            own,
+            {"owner_id": owner, "reason": "x"},
+            None,
+        ),
+    }
+
+
+async def known_memberships(plant: Plant, resident: Caller) -> Known:
+    """Of a resident who belongs to the plant and to one to be left, and is invited to a third."""
+    await plant.member("viewer", resident)
+    left = await made_plant(plant.city, plant.operator, meters=(), region="440300")
+    await left.member("viewer", resident)
+    joined = await made_plant(plant.city, plant.operator, meters=(), region="440300")
+    door = "/v1/me/enterprises"
+    return {
+        ("GET", door): ({}, None, None),
+        ("POST", f"{door}/join"): ({}, {"code": await joined.invited("viewer")}, None),
+        ("POST", f"{door}/{{enterprise_id}}/token"): ({"enterprise_id": plant.enterprise_id}, None, None),
+        ("POST", f"{door}/{{enterprise_id}}/leave"): ({"enterprise_id": left.enterprise_id}, None, None),
+    }

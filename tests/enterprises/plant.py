@@ -42,14 +42,48 @@ class Plant:
     site_id: str
     line_id: str
     meters: dict[str, str]
+    region: str = "330800"
 
     async def speaker(self, role: str) -> Caller:
         """Another client of the enterprise, with a role."""
         return await client_of(self.city, self.enterprise_id, role)
 
+    async def invited(self, role: str, label: str = "") -> str:
+        """The code of an invitation."""
+        body = {"role": role, "label": label}
+        answer = await self.client.post("/v1/enterprises/invitations", json=body)
+        assert answer.status_code == 200, answer.text
+        return str(answer.json()["code"])
+
+    async def member(self, role: str, resident: Caller | None = None) -> "Member":
+        """A resident who joined with a role, and what they speak with for the enterprise."""
+        if resident is None:
+            phone = f"138{next(_numbers):08d}"
+            holder_id = await self.city.holder(self.operator, phone, region=self.region)
+            resident = await self.city.signed_in(holder_id)
+        code = {"code": await self.invited(role)}
+        answer = await resident.post("/v1/me/enterprises/join", json=code)
+        assert answer.status_code == 200, answer.text
+        return Member(resident, str(answer.json()["member_id"]), await self.spoken_by(resident))
+
+    async def spoken_by(self, resident: Caller) -> Caller:
+        """What a member speaks with."""
+        answer = await resident.post(f"/v1/me/enterprises/{self.enterprise_id}/token")
+        assert answer.status_code == 200, answer.text
+        return Caller(self.city.http, answer.json()["access_token"], "", "", "")
+
     async def meter(self, **over: Any) -> dict[str, Any]:
         """Another meter of the site."""
         return await add_meter(self.client, self.site_id, self.line_id, over)
+
+
+@dataclass
+class Member:
+    """A resident who is a member: their own caller, the membership, and the caller that is the enterprise's."""
+
+    resident: Caller
+    member_id: str
+    speaker: Caller
 
 
 def holder_of(enterprise_id: str) -> uuid.UUID:
@@ -116,4 +150,14 @@ async def made_plant(
     made = {
         meter["number"]: (await add_meter(client, site_id, line_id, meter))["meter_id"] for meter in meters
     }
-    return Plant(city, operator, enterprise_id, holder_of(enterprise_id), client, site_id, line_id, made)
+    return Plant(
+        city,
+        operator,
+        enterprise_id,
+        holder_of(enterprise_id),
+        client,
+        site_id,
+        line_id,
+        made,
+        body["region"],
+    )
