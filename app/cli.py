@@ -64,7 +64,10 @@ COMMANDS = {
         "bench_dedup:bench_dedup_command",
         "Measure how well reports of one act are told from reports of two: precision, recall and F1, by scene.",
     ),
-    "clients": ("clients:clients", "Register the clients of platforms, banks, merchants, enterprises and operators."),
+    "clients": (
+        "clients:clients",
+        "Register the clients of platforms, banks, merchants, enterprises and operators.",
+    ),
     "methodologies": (
         "methodologies:methodologies",
         "Draft, approve, activate and retire methodologies of a running service.",
