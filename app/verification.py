@@ -18,6 +18,7 @@ from app.crediting import corroboration_verification as corroborations
 from app.crediting.decision import window_start
 from app.crediting.rules import CapRule, aggregation_key, aggregation_rule, cap_rules
 from app.disputes import verification as disputes
+from app.labels import verification as labels
 from app.neighbours import verification as neighbours
 from app.review import verification as reviews
 from app.versions.repository import COUNTING_CLOSURES
@@ -86,6 +87,7 @@ KEPT_TABLES = (
     *disputes.KEPT_TABLES,
     *reviews.KEPT_TABLES,
     *neighbours.KEPT_TABLES,
+    *labels.KEPT_TABLES,
 )
 """What is written once and never changed, partitions included."""
 
@@ -306,6 +308,7 @@ AREAS = (
     corroborations,
     reviews,
     neighbours,
+    labels,
 )
 """Modules that bring rules of their own."""
 
@@ -344,6 +347,10 @@ async def verify(driver: "asyncpg.Connection") -> AsyncIterator[Finding]:
             _check_archives,
         ),
         "recomputed": ("Every reduction can be computed again from what was stored with it", _recompute),
+        "labels_recomputed": (
+            "Every label follows from the facts, rules and percentiles that were stored with it",
+            labels.recompute,
+        ),
         "caps": ("The use of each cap is what its activities add up to", _recount_caps),
         "rights": ("The service's role owns nothing and cannot change entries", _check_rights),
     }

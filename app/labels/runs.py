@@ -178,20 +178,21 @@ async def _decide(
         await repository.move(driver, run.id, None, run.assessed_at, now)
         return
     peers = await repository.distributions(driver, run.id)
-    scales = _scales(rules)
-    decided = [_label(row, scales, peers.get(row.cell or "", {})) for row in rows]
+    decided = [decided_of(row, rules, peers) for row in rows]
     await repository.decide(driver, run.id, decided, now)
     await repository.move(driver, run.id, rows[-1].holder_id, run.assessed_at, None)
 
 
-def _label(
-    row: Assessed, scales: Mapping[str, Scale], peers: Mapping[Indicator, Mapping[int, Fraction]]
-) -> Decided:
+Peers = Mapping[str, Mapping[Indicator, Mapping[int, Fraction]]]
+
+
+def decided_of(row: Assessed, rules: LabelRules, peers: Peers) -> Decided:
+    """The label that follows from stored facts, rules and percentiles by cell."""
     if row.cell is None:
         return Decided(row.holder_id, Colour.UNLABELLED, None, {}, [no_scale()])
-    scale = scales[row.cell]
+    scale = _scales(rules)[row.cell]
     facts, past = read_back(row.facts)
-    found = assess(scale, facts, past, peers)
+    found = assess(scale, facts, past, peers.get(row.cell, {}))
     points = None if found.points is None else str(found.points)
     return Decided(row.holder_id, found.colour, points, views_of(found), reasons_of(found, scale))
 
