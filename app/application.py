@@ -65,6 +65,7 @@ from app.api import (
     scene_days,
     score_channels,
     score_reviews,
+    scores,
     settlements,
     shadow,
     sign_in,
@@ -143,6 +144,7 @@ DOORS = (
     enterprise_labels,
     label_figures,
     label_rules,
+    scores,
 )
 """What is asked most stands first: routes are tried one after the other."""
 HTTP_CODES = {404: "request.not_found", 405: "request.method", 413: "request.too_large"}

@@ -82,6 +82,7 @@ COMMANDS = {
         "neighbours:neighbours",
         "Register neighbouring deployments, and exchange claims with them.",
     ),
+    "scores": ("scores:scores", "Check score cards, and take snapshots of all holders."),
     "ranks": ("ranks:ranks", "Public ranks, which live in Redis."),
     "audit": ("audit:audit", "Read and export the audit trail of a running service."),
 }

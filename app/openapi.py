@@ -63,6 +63,8 @@ from app.quotas.schemas import QuotaGrantInput
 from app.recalculation.schemas import RecalculationApproval, RecalculationInput
 from app.review.policy import ReviewPolicy
 from app.review.schemas import ReviewDecision
+from app.scoring.in_force import ScoreCards
+from app.scoring.schemas import ConductInput, ConductWithdrawalInput
 from app.tokens.schemas import EvaluationInput
 from app.versions.schemas import (
     ActivationInput,
@@ -162,6 +164,9 @@ NAMED = (
     LabelRules,
     FiguresInput,
     OperatorFigureBatch,
+    ScoreCards,
+    ConductInput,
+    ConductWithdrawalInput,
     DigestQuestions,
     EnterpriseOnboarding,
     InvitationUse,

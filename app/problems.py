@@ -225,6 +225,18 @@ CODES: dict[str, tuple[int, str, str]] = {
         "该身份已属于另一账户",
         "The account has another real name, or the identifier another account",
     ),
+    "score.card_not_found": (
+        404,
+        "没有该评分卡，或其在该地区未启用",
+        "No such score card, or not in force there",
+    ),
+    "score.card_changed": (
+        409,
+        "该评分卡版本的文本已变，改动须另立新版本",
+        "The text of this version is another one here; a change is a new version",
+    ),
+    "score.conduct_not_found": (404, "没有该行为记录或无权查看", "No such record of a conduct, or not yours"),
+    "score.conduct_withdrawn": (409, "该行为记录已撤销", "This record is withdrawn already"),
     "offer.not_found": (404, "商品不存在或无权查看", "No such offer, or not yours"),
     "offer.invalid": (422, "商品信息不符合要求", "The offer does not fit together"),
     "offer.if_match_missing": (

@@ -162,6 +162,9 @@ class Settings(BaseSettings):
         default=50, description="Acts that one platform may ask about, averaged over a day."
     )
 
+    score_cards_dir: Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())] | None = (
+        Field(default=None, description="Folder of a city's own score cards, beside those that ship.")
+    )
     archive_dir: Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())] | None = Field(
         default=None,
         description="Where months of claims are archived, the same place for all processes. None: <data_dir>/archive.",

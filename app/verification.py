@@ -21,6 +21,7 @@ from app.disputes import verification as disputes
 from app.labels import verification as labels
 from app.neighbours import verification as neighbours
 from app.review import verification as reviews
+from app.scoring import verification as scores
 from app.versions.repository import COUNTING_CLOSURES
 from dedup import verification as of_claims
 from dedup.archive_check import check_archives
@@ -309,6 +310,7 @@ AREAS = (
     reviews,
     neighbours,
     labels,
+    scores,
 )
 """Modules that bring rules of their own."""
 

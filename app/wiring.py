@@ -11,6 +11,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from accounts.consent_texts import ConsentTexts, load_consent_texts
+from accounts.scores.cards import load_cards
 from app import metrics
 from app.auth.keys import KeyRing
 from app.auth.rate_limit import RateLimiter
@@ -31,6 +32,7 @@ from app.quotas.models import QuotaKind
 from app.quotas.service import Allowance, Quotas
 from app.redeeming.consequences import Consequences
 from app.redeeming.desk import RedemptionDesk
+from app.scoring.in_force import CardsInForce
 from app.settings import Settings
 from app.tokens.exchange import check_present_key
 from app.tokens.service import Evaluator
@@ -219,6 +221,7 @@ async def services(
             clock,
             lead_s=settings.activation_lead_seconds,
             poll_s=settings.methodology_poll_seconds,
+            cards=CardsInForce(load_cards(*([settings.score_cards_dir] if settings.score_cards_dir else []))),
         )
         await live.refresh()
         yield Services(

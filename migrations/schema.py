@@ -7,6 +7,7 @@ import accounts.enterprises.models
 import accounts.labels.models
 import accounts.models
 import accounts.offsetting.models
+import accounts.scores.models
 import accounts.standing.models
 import accounts.teams.models
 import app.api.models
@@ -44,6 +45,7 @@ MODULES = (
     accounts.labels.models,
     accounts.models,
     accounts.offsetting.models,
+    accounts.scores.models,
     accounts.standing.models,
     accounts.teams.models,
     app.api.models,

@@ -40,8 +40,10 @@ from app.programmes.schemas import (
     ProgrammeList,
     ProgrammeView,
     ReviewPolicyView,
+    ScoreCardsView,
 )
 from app.review.policy import ReviewPolicy
+from app.scoring.in_force import ScoreCards
 from app.wiring import Services
 from points.campaign_repository import budget_left
 from points.campaigns import Campaign
@@ -277,15 +279,26 @@ def _kind(text: type[BaseModel]) -> Kind:
     return next(kind for kind, each in decisions.TEXTS.items() if each is text)
 
 
-TextView = ProgrammeView | CampaignView | ReviewPolicyView | NeighbourAgreementView | LabelRulesView
+def _anything(_text: decisions.Content) -> None:
+    """What most kinds ask of a text beside its form."""
+
+
+TextView = (
+    ProgrammeView | CampaignView | ReviewPolicyView | NeighbourAgreementView | LabelRulesView | ScoreCardsView
+)
 
 
 async def draft_text(
-    request: Request, principal: Principal, services: Services, text: type[decisions.Content]
+    request: Request,
+    principal: Principal,
+    services: Services,
+    text: type[decisions.Content],
+    check: Callable[[Any], None] = _anything,
 ) -> Response:
-    """Store a new draft of any kind."""
+    """Store a new draft of any kind that passes its `check`."""
 
     async def act(session: AsyncSession, body: decisions.Content, actor: decisions.Actor) -> PointsText:
+        check(body)
         return await decisions.draft(session, actor, _kind(text), body)
 
     return await _write(request, principal, services, text, act)
@@ -298,11 +311,13 @@ async def edit_text(
     text: type[decisions.Content],
     text_id: str,
     if_match: str | None,
+    check: Callable[[Any], None] = _anything,
 ) -> Response:
-    """Replace a draft of any kind."""
+    """Replace a draft of any kind by one that passes its `check`."""
     known, etag = _id(text_id), stated_version(if_match, errors.EtagMissing)
 
     async def act(session: AsyncSession, body: decisions.Content, actor: decisions.Actor) -> PointsText:
+        check(body)
         return await decisions.edit(session, actor, _kind(text), known, etag, body)
 
     return await _write(request, principal, services, text, act)
@@ -397,6 +412,8 @@ async def _views(session: AsyncSession, services: Services, rows: list[PointsTex
             views.append(NeighbourAgreementView(**known, text=text))
         elif isinstance(text, LabelRules):
             views.append(LabelRulesView(**known, text=text))
+        elif isinstance(text, ScoreCards):
+            views.append(ScoreCardsView(**known, text=text))
         else:
             ends_at = row.counts_until or text.last_moment
             views.append(CampaignView(**known, text=text, ends_at=ends_at, budget_left=left.get(row.id)))

@@ -62,6 +62,9 @@ BANKS_READ = "operator:banks:read"
 BANKS_WRITE = "operator:banks:write"
 BANKS_APPROVE = "operator:banks:approve"
 MEMBERS_WRITE = "enterprises:members:write"
+SCORES_READ = "operator:scores:read"
+SCORES_WRITE = "operator:scores:write"
+SCORES_APPROVE = "operator:scores:approve"
 
 DESCRIPTIONS = {
     ACTIVITIES_WRITE: "Report activities and reverse own ones",
@@ -123,6 +126,9 @@ DESCRIPTIONS = {
     BANKS_WRITE: "Propose and end channels of score exports",
     BANKS_APPROVE: "Approve channels of score exports that others proposed",
     MEMBERS_WRITE: "Invite and remove members of one's own enterprise, make and disable its clients",
+    SCORES_READ: "Read which score cards are in force in the region, and conduct on record",
+    SCORES_WRITE: "Draft which score cards are in force, put a conduct on record",
+    SCORES_APPROVE: "Approve which score cards are in force, withdraw a conduct from the record",
 }
 
 _VIEWER = (STRUCTURE_READ, LABEL_READ)
@@ -181,6 +187,9 @@ ALLOWED: dict[OrganisationKind, tuple[str, ...]] = {
         BANKS_READ,
         BANKS_WRITE,
         BANKS_APPROVE,
+        SCORES_READ,
+        SCORES_WRITE,
+        SCORES_APPROVE,
     ),
     OrganisationKind.NEIGHBOUR: (NEIGHBOUR_CLAIMS, FEDERATION_EVALUATE),
     OrganisationKind.BANK: (BANK_PRODUCTS_WRITE, BANK_GRANTS_READ, BANK_WEBHOOKS),

@@ -20,6 +20,7 @@ from app.ranks import service as ranks
 from app.ranks.store import Ranks
 from app.recalculation.job import Recalculator
 from app.review.service import decide_due, forget_traces
+from app.scoring.job import count_and_score
 from app.settling.job import settle_months
 from app.versions.shadow import compare_shadows
 from app.webhooks.forgetting import drop_deliveries
@@ -88,6 +89,9 @@ def recurring(services: "Services") -> list[Recurring]:  # noqa: C901 - one smal
     async def clocks(session: AsyncSession, now: datetime.datetime) -> None:
         await measure_clocks(await driver_of(session), services.rules_now(), now)
 
+    async def score(session: AsyncSession, now: datetime.datetime) -> None:
+        await count_and_score(services, session, now)
+
     async def archive_claims(session: AsyncSession, now: datetime.datetime) -> None:
         await archive_due(services.settings, services.database, session, services.rules_now(), now)
 
@@ -109,6 +113,7 @@ def recurring(services: "Services") -> list[Recurring]:  # noqa: C901 - one smal
         Recurring("exchange_claims", datetime.timedelta(minutes=5), exchange_claims),
         Recurring("expire_points", datetime.timedelta(minutes=10), expire),
         Recurring("issue_settlements", datetime.timedelta(minutes=10), issue_settlements),
+        Recurring("take_scores", datetime.timedelta(minutes=1), score),
         Recurring("rotate_keys", datetime.timedelta(hours=6), rotate_keys),
         *my_data.recurring(services),
     ]

@@ -15,6 +15,7 @@ from accounts.ids import public_id, uuid7
 from accounts.models import AccountKind, EntryKind, HolderStatus
 from accounts.offsetting.repository import forget_footprints
 from accounts.postings import Posting, post
+from accounts.scores import repository as scores
 from accounts.teams.service import leave_all
 from app.auth import audit, resident_repository, signatures
 from app.auth.principal import Principal
@@ -157,6 +158,7 @@ async def erase(
     await leave_all(driver, holder_id, now)
     await leave_enterprises(driver, holder_id, now)
     await forget_footprints(driver, holder_id)
+    await scores.forget(driver, holder_id)
     await ranks.choose(driver, holder_id, shown=False, now=now)
     await precedence_choice.forget(driver, holder_id)
     await _expire_points(driver, holder_id, erasure_id, now)

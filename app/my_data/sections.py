@@ -437,6 +437,44 @@ SECTIONS: list[Section] = [
         },
     ),
     Section(
+        "scores",
+        """
+        SELECT c.card, c.version, s.as_of, s.points, s.tier, s.acts, s.months, s.computed_at
+        FROM scores s JOIN score_cards c ON c.id = s.card_id WHERE s.holder_id = $1 ORDER BY s.as_of, c.card
+        """,
+        {
+            "card": plain,
+            "version": plain,
+            "as_of": plain,
+            "points": plain,
+            "tier": plain,
+            "acts": plain,
+            "months": plain,
+            "computed_at": plain,
+        },
+    ),
+    Section(
+        "deeds",
+        "SELECT month, scene, grade, acts, co2e_mg AS co2e_g FROM monthly_deeds WHERE holder_id = $1"
+        " ORDER BY month, scene, grade",
+        {"month": plain, "scene": plain, "grade": plain, "acts": plain, "co2e_g": in_grams},
+    ),
+    Section(
+        "conduct",
+        """
+        SELECT id, kind, happened_on, reason, recorded_at, withdrawn_at FROM conduct_records
+        WHERE holder_id = $1 ORDER BY id
+        """,
+        {
+            "id": identified("cnd"),
+            "kind": plain,
+            "happened_on": plain,
+            "reason": plain,
+            "recorded_at": plain,
+            "withdrawn_at": plain,
+        },
+    ),
+    Section(
         "access_log",
         "SELECT id, at, reader_name, what, target, purpose, refused FROM access_records WHERE holder_id = $1"
         " ORDER BY id",

@@ -31,6 +31,7 @@ from app.programmes.errors import (
 )
 from app.programmes.models import Kind, PointsText, State
 from app.review.policy import ReviewPolicy
+from app.scoring.in_force import ScoreCards
 from dedup.periods import LOCAL
 from points.campaign_repository import open_budget
 from points.campaigns import Campaign
@@ -42,13 +43,14 @@ if TYPE_CHECKING:
 
     from app.auth.principal import Principal
 
-Content = Programme | Campaign | ReviewPolicy | NeighbourAgreement | LabelRules
+Content = Programme | Campaign | ReviewPolicy | NeighbourAgreement | LabelRules | ScoreCards
 TEXTS: dict[Kind, type[Content]] = {
     Kind.PROGRAMME: Programme,
     Kind.CAMPAIGN: Campaign,
     Kind.REVIEW_POLICY: ReviewPolicy,
     Kind.NEIGHBOUR_AGREEMENT: NeighbourAgreement,
     Kind.LABEL_RULES: LabelRules,
+    Kind.SCORE_CARDS: ScoreCards,
 }
 LATEST = datetime.datetime(2200, 1, 1, tzinfo=LOCAL)
 EARLIEST = datetime.datetime(2000, 1, 1, tzinfo=LOCAL)

@@ -8,6 +8,7 @@ from app.programmes.decisions import Content, read
 from app.programmes.models import Kind
 from app.programmes.repository import Approved, read_contents
 from app.review.policy import LivePolicy, ReviewPolicies, ReviewPolicy
+from app.scoring.in_force import CardsInForce, ScoreCards
 from points.campaigns import Campaign, Campaigns, LiveCampaign
 from points.programmes import Programme
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 class LivePoints:
     """What counts beside the programmes that ship. Each text says itself from when on, so none waits for a moment."""
 
-    def __init__(self, shipped: "Programmes") -> None:
+    def __init__(self, shipped: "Programmes", cards: CardsInForce) -> None:
         self._shipped = shipped
         self._built: dict[UUID, Content] = {}
         self.programmes = shipped
@@ -31,6 +32,7 @@ class LivePoints:
         self.reviews = ReviewPolicies()
         self.agreements = Agreements()
         self.labels = LabelTexts()
+        self.cards = cards
 
     async def learn(self, driver: "asyncpg.Connection", approved: "Sequence[Approved]") -> None:
         """Read the texts that are new, and put all together."""
@@ -57,3 +59,4 @@ class LivePoints:
         self.labels = LabelTexts(
             LiveRules(each.id, text) for each, text in built if isinstance(text, LabelRules)
         )
+        self.cards = self.cards.with_sets(text for _, text in built if isinstance(text, ScoreCards))

@@ -18,6 +18,7 @@ class Kind(enum.StrEnum):
     REVIEW_POLICY = "review_policy"
     NEIGHBOUR_AGREEMENT = "neighbour_agreement"
     LABEL_RULES = "label_rules"
+    SCORE_CARDS = "score_cards"
 
 
 class State(enum.StrEnum):
@@ -43,7 +44,7 @@ class PointsText(SQLModel, table=True):
     __tablename__: ClassVar[str] = "points_texts"
     __table_args__ = (
         CheckConstraint(
-            "kind IN ('programme', 'campaign', 'review_policy', 'neighbour_agreement', 'label_rules')",
+            "kind IN ('programme', 'campaign', 'review_policy', 'neighbour_agreement', 'label_rules', 'score_cards')",
             name="points_texts_kind",
         ),
         CheckConstraint("(approved_at IS NULL) = (approved_by IS NULL)", name="points_texts_approver"),

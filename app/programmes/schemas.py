@@ -10,11 +10,12 @@ from accounts.labels.rules import LabelRules
 from app.neighbours.agreements import NeighbourAgreement
 from app.programmes.models import State
 from app.review.policy import ReviewPolicy
+from app.scoring.in_force import ScoreCards
 from points.campaigns import Campaign
 from points.programmes import Programme
 
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f\x7f]+$")]
-Text = TypeVar("Text", Programme, Campaign, ReviewPolicy, NeighbourAgreement, LabelRules)
+Text = TypeVar("Text", Programme, Campaign, ReviewPolicy, NeighbourAgreement, LabelRules, ScoreCards)
 
 
 class ApprovalInput(BaseModel):
@@ -98,4 +99,15 @@ class LabelRulesList(BaseModel):
     """A page of rules, the newest first."""
 
     items: list[LabelRulesView]
+    next_cursor: str | None
+
+
+class ScoreCardsView(_View[ScoreCards]):
+    """The score cards that are in force in a region from a day on."""
+
+
+class ScoreCardsList(BaseModel):
+    """A page of sets of score cards, the newest first."""
+
+    items: list[ScoreCardsView]
     next_cursor: str | None

@@ -20,6 +20,7 @@ from app.clocks.repository import clocks_of
 from app.crediting.prepare import NEVER
 from app.crediting.repository import know_methodologies
 from app.programmes.live import LivePoints
+from app.scoring.in_force import CardsInForce
 from app.versions import repository
 from app.versions.repository import Versions
 from methodologies import Catalogue, Methodology, rebuild
@@ -49,6 +50,7 @@ class LiveMethodologies:
         *,
         lead_s: float,
         poll_s: float,
+        cards: CardsInForce,
     ) -> None:
         self.packs = packs
         self.lead = datetime.timedelta(seconds=lead_s)
@@ -59,7 +61,7 @@ class LiveMethodologies:
         self._poll_s = poll_s
         self._known: Versions | None = None
         self._built: dict[str, Methodology] = {}
-        self._points = LivePoints(preparer.rules.programmes)
+        self._points = LivePoints(preparer.rules.programmes, cards)
         self._wake = asyncio.Event()
         self._looking = asyncio.Lock()
         self._watched = False
@@ -68,6 +70,10 @@ class LiveMethodologies:
     def labels(self) -> LabelTexts:
         """The approved rules of labels, as of the last look."""
         return self._points.labels
+
+    def score_cards(self) -> CardsInForce:
+        """The score cards, and where they are in force, as far as this process knows."""
+        return self._points.cards
 
     async def refresh(self) -> None:
         """Look at the database once, and exchange the rules where something changed. Raises what the database does."""

@@ -25,6 +25,7 @@ PUBLIC = {
     ("get", "/v1/tokens/keys"),
     ("get", "/v1/methodologies"),
     ("get", "/v1/methodologies/placeholders"),
+    ("get", "/v1/score-cards"),
     ("get", "/v1/factors"),
     ("get", "/v1/factors/{name}"),
     ("post", "/v1/payments/wechat_pay/notification"),

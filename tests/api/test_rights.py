@@ -98,6 +98,20 @@ ROUTES: dict[tuple[str, str], dict[str, int]] = {
     ("POST", "/v1/operator/neighbour-agreements/{agreement_id}/approval"): rights(
         operator=412, foreign_operator=404
     ),
+    ("GET", "/v1/score-cards"): ANYBODY,
+    ("GET", "/v1/me/scores"): rights(resident=200, other_resident=200),
+    ("GET", "/v1/me/scores/{card}"): rights(resident=404, other_resident=404),
+    ("GET", "/v1/operator/score-cards"): rights(operator=200, foreign_operator=200),
+    ("POST", "/v1/operator/score-cards"): rights(operator=200, foreign_operator=403),
+    ("GET", "/v1/operator/score-cards/{set_id}"): rights(operator=200, foreign_operator=404),
+    ("PUT", "/v1/operator/score-cards/{set_id}"): rights(operator=412, foreign_operator=404),
+    ("POST", "/v1/operator/score-cards/{set_id}/approval"): rights(operator=412, foreign_operator=404),
+    ("GET", "/v1/operator/conduct-records"): rights(operator=200, foreign_operator=200),
+    # The holder of the example is nobody's.
+    ("POST", "/v1/operator/conduct-records"): rights(operator=404, foreign_operator=404),
+    ("POST", "/v1/operator/conduct-records/{record_id}/withdrawal"): rights(
+        operator=404, foreign_operator=404
+    ),
     ("GET", "/v1/tokens/keys"): ANYBODY,
     # A platform of the nation is no operator's of a province.
     ("POST", "/v1/operator/quota-grants"): rights(operator=404, foreign_operator=404),
@@ -533,6 +547,7 @@ IDS = {
     "rules": "ppt_",
     "review": "srv_",
     "channel": "sch_",
+    "record": "cnd_",
 }
 CHANNEL = {"bank_id": "org_" + "1" * 32, "name": "x", "basis": "x"}
 SETTLED = {"merchant_id": "org_" + "1" * 32, "region": "440300", "ends_at": "2026-11-01T00:00:00Z"}
@@ -604,6 +619,13 @@ CAMPAIGN = {
     "points": 1,
     "budget": 1,
 }
+SCORE_CARDS = {"region": "440300", "from": "2030-01-01", "cards": [{"card": "resident", "version": "1"}]}
+CONDUCT = {
+    "holder_id": "hld_" + "1" * 32,
+    "kind": "refuted_act",
+    "happened_on": "2026-01-01",
+    "reason": "x",
+}
 NEIGHBOURS = {"region": "440300", "from": "2030-01-01"}
 POLICY = {"region": "440300", "from": "2030-01-01", "cap_burst": {"minutes": 1, "certain_at": 1}}
 OFFER = {
@@ -625,6 +647,7 @@ async def texts(stage: Stage) -> dict[str, str]:
         ("campaign", "campaigns", CAMPAIGN),
         ("policy", "review-policies", POLICY),
         ("agreement", "neighbour-agreements", NEIGHBOURS),
+        ("set", "score-cards", SCORE_CARDS),
     ):
         answer = await stage.operator.post(f"/v1/operator/{door}", json=text)
         assert answer.status_code == 200, answer.text
@@ -699,6 +722,7 @@ async def call(who: Caller, method: str, path: str, revision_id: str = "") -> ht
         "/stock": {"json": {"add": 1}},
         "/codes": {"content": "A-1\n", "headers": {"Content-Type": "text/csv"}},
         "/refund": {"json": {"reason": "x"}},
+        "/conduct-records": {"json": CONDUCT} if method == "POST" else {},
         "/claims/batch": {"json": []},
         "/neighbour/claims": {"params": {"from_day": "2026-11-01", "to_day": "2026-11-30"}},
         "/neighbour/claims/query": {"json": {"digests": [["2026-11-16", "A" * 22]]}},
@@ -746,6 +770,7 @@ async def call(who: Caller, method: str, path: str, revision_id: str = "") -> ht
         "/campaigns": CAMPAIGN,
         "/review-policies": POLICY,
         "/neighbour-agreements": NEIGHBOURS,
+        "/operator/score-cards": SCORE_CARDS,
     }
     text = next((each for part, each in texts.items() if part in path), None)
     if text is not None and "/end" in path:

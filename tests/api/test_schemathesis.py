@@ -100,6 +100,7 @@ CAMPAIGN = {
     "points": 1,
     "budget": 1,
 }
+CONDUCT = {"kind": "refuted_act", "happened_on": "2026-01-01", "reason": "x"}
 POLICY = {"region": "440300", "from": "2030-01-01", "cap_burst": {"minutes": 1, "certain_at": 1}}
 RULES = {
     "region": "440300",
@@ -120,7 +121,9 @@ RULES = {
 }
 QUERIES = {"/v1/neighbour/claims": {"from_day": "2026-11-01", "to_day": "2026-11-30"}}
 NEIGHBOURS = {"region": "440300", "from": "2030-01-01"}
+SCORE_CARDS = {"region": "440300", "from": "2030-01-01", "cards": [{"card": "resident", "version": "1"}]}
 TEXTS = (
+    ("set", "score-cards", SCORE_CARDS),
     ("agreement", "neighbour-agreements", NEIGHBOURS),
     ("programme", "programmes", PROGRAMME),
     ("campaign", "campaigns", CAMPAIGN),
@@ -237,9 +240,13 @@ async def known(stage: Stage, redeeming: tuple[Any, Caller, Caller]) -> dict[str
     bank_grant = (await mine.post("/v1/me/bank-grants", json=let_see)).json()["grant_id"]
     team = await mine.post("/v1/me/teams", json=TEAM)
     used = await mine.post("/v1/me/offsets", json=OFFSET)
+    conduct = await stage.operator.post(
+        "/v1/operator/conduct-records", json=CONDUCT | {"holder_id": stage.holder}
+    )
     async with service.database.driver_transaction() as driver:
         await rebuild(driver, Ranks(service.redis), utc_now())
     return {
+        "conduct": conduct.json()["record_id"],
         "team": team.json()["team_id"],
         "bank_grant": bank_grant,
         "channel": channel,
@@ -309,6 +316,8 @@ def ids_of(path: str, known: dict[str, Any], turn: int) -> dict[str, str]:
         "certificate_id": known["certificate"],
         "grant_id": known["bank_grant"],
         "channel_id": known["proposed"],
+        "record_id": known["conduct"],
+        "card": "resident",
         "dispute_id": known["disputes"][path.startswith("/v1/me/")],
     }
     if not path.endswith("/leave"):
@@ -355,6 +364,8 @@ def made_real(case: Any, known: dict[str, Any], turn: int) -> None:
         "/{claim_id}/release": {"reason": "refund"},
         "/v1/tokens/evaluate": {"elements": [ELEMENT_EXAMPLE]},
         "/quota-grants": GRANT | {"organisation_id": known["platform"]},
+        "/conduct-records": CONDUCT | {"holder_id": known["holder"]},
+        "/conduct-records/{record_id}/withdrawal": {"reason": "x"},
         "/reversal": {"reason": "refund"},
         "/withdrawal": {"scene_group": "never"},
         "/holders/batch": {"holders": []},

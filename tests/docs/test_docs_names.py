@@ -58,6 +58,7 @@ PAGES = {
         "docs/labels.md",
         "docs/enterprises.md",
         "docs/banks.md",
+        "docs/scores.md",
     )
 }
 ENGLISH, CHINESE = PAGES["README.md"], PAGES["README.zh-CN.md"]
@@ -139,7 +140,8 @@ def test_commands_of_the_readme_exist(page):
         for used in re.findall(r"`make ([a-z-]+)", text):
             assert used in targets()
         for used in re.findall(
-            r"`tanpuhui ((?:(?:clients|methodologies|recalculations|audit|ranks|neighbours|person-keys|claims) )?"
+            r"`tanpuhui ((?:(?:clients|methodologies|recalculations|audit|ranks|scores|neighbours|person-keys"
+            r"|claims) )?"
             r"[a-z-]+)",
             text,
         ):
@@ -175,6 +177,7 @@ def test_what_the_status_denies_is_not_there():
         "neighbour",
         "bank",
         "enterprises",
+        "score-cards",
     }
     assert not [m for m in load_catalogue(demonstration=True).methodologies if m.issuable]
 
