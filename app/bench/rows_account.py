@@ -38,11 +38,11 @@ async def account_p99_ms(lab: Lab) -> Measured:
         drawn = random.Random(4).sample(range(lab.holders), count)
         rows = await driver.fetch("SELECT id FROM bench_holders WHERE n = ANY($1::int[])", drawn)
     async with lab.service() as service:
-        requests = await _requests(lab, [row_[0] for row_ in rows])
+        requests = await requests_of(lab, "/v1/me/account", [row_[0] for row_ in rows])
         await lab.checkpoint()
-        await _paced(service.url, requests[: PER_S * _WARM_UP_S])
+        await paced(service.url, requests[: PER_S * _WARM_UP_S])
         meter = lab.meter(service)
-        latencies = sorted(await _paced(service.url, requests[PER_S * _WARM_UP_S :]))
+        latencies = sorted(await paced(service.url, requests[PER_S * _WARM_UP_S :]))
         told = meter.told()
     p50, p99 = (1000 * latencies[int(len(latencies) * share)] for share in (0.5, 0.99))
     return Measured(
@@ -52,8 +52,8 @@ async def account_p99_ms(lab: Lab) -> Measured:
     )
 
 
-async def _requests(lab: Lab, holder_ids: Sequence[UUID]) -> list[bytes]:
-    """One request of each holder, with a token as the service itself signs it."""
+async def requests_of(lab: Lab, path: str, holder_ids: Sequence[UUID]) -> list[bytes]:
+    """One request for a page of each holder, with a token as the service itself signs it."""
     tokens = Tokens(KeyRing(lab.settings.receipt_key.get_secret_value()), _TOKEN_S)
     now = dt.datetime.now(dt.UTC)
     database = Database(engine_for(lab.stack.database_url, pool_size=1))
@@ -65,7 +65,7 @@ async def _requests(lab: Lab, holder_ids: Sequence[UUID]) -> list[bytes]:
     ends = int(now.timestamp()) + _TOKEN_S
     return [
         (
-            "GET /v1/me/account HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer "
+            f"GET {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer "
             + tokens.issue(
                 Principal("resident", UUID(int=1), "", "100000", frozenset({ME_READ}), ends, holder_id), now
             )
@@ -75,7 +75,7 @@ async def _requests(lab: Lab, holder_ids: Sequence[UUID]) -> list[bytes]:
     ]
 
 
-async def _paced(url: str, requests: Sequence[bytes]) -> list[float]:
+async def paced(url: str, requests: Sequence[bytes]) -> list[float]:
     """Send each request when it is due; answers the seconds from there to its answer."""
     place = urlsplit(url)
     idle: asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.Queue()

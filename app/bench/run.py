@@ -23,6 +23,7 @@ from app.bench import (
     rows_memory,
     rows_oprf,
     rows_redeem,
+    rows_scores,
 )
 from app.bench.lab import SHARED_TRIPS, Lab, Trips
 from app.bench.registry import ROWS, BenchError, Measured, Row, RowSkipped, arrange
@@ -42,6 +43,7 @@ arrange(
         rows_account,
         rows_growth,
         rows_claims,
+        rows_scores,
     )
 )
 

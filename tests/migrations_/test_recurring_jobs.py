@@ -181,6 +181,7 @@ async def test_the_services_own_jobs(service: Services, owner: asyncpg.Connectio
         "forget_answers",
         "forget_sessions",
         "rotate_keys",
+        "take_scores",
         "compare_shadows",
         "recalculate",
         "archive_claims",
