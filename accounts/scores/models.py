@@ -33,7 +33,9 @@ class MonthlyDeeds(SQLModel, table=True):
 
     __tablename__: ClassVar[str] = "monthly_deeds"
     __table_args__ = (
-        CheckConstraint("acts > 0 AND co2e_mg >= 0 AND grade BETWEEN 0 AND 2", name="monthly_deeds_counts"),
+        CheckConstraint(
+            "acts > 0 AND co2e_mg >= 0 AND grade >= 0 AND grade <= 2", name="monthly_deeds_counts"
+        ),
     )
 
     holder_id: UUID = Field(primary_key=True)

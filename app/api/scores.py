@@ -47,7 +47,7 @@ router = APIRouter(tags=["scores"])
 Reader = Annotated[Principal, Depends(caller(scopes.SCORES_READ))]
 Writer = Annotated[Principal, Depends(caller(scopes.SCORES_WRITE))]
 Approver = Annotated[Principal, Depends(caller(scopes.SCORES_APPROVE))]
-CardPath = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{1,63}$", examples=["resident"])]
+CardPath = Annotated[str, Path(max_length=64, examples=["resident"])]
 RecordId = Annotated[str, Path(description="`cnd_…`", examples=["cnd_01a1fc693a86700e9ae525ac545ac6cd"])]
 OLDEST = dt.timedelta(days=366)
 _SET = {

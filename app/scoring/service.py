@@ -6,6 +6,7 @@ from uuid import UUID
 
 from accounts.errors import HolderNotFound
 from accounts.ids import lowest_uuid7
+from accounts.labels.queries import label_history
 from accounts.scores import repository
 from accounts.scores.engine import first_month, is_month_end, score
 from accounts.scores.errors import CardNotFound
@@ -75,7 +76,20 @@ async def facts_of(
         if not whole:
             deeds += await _deeds_of_running(driver, holder_id, running, as_of)
     conduct = await repository.conduct_of(driver, holder_id) if "conduct" in text.reads else []
-    return Facts(tuple(deeds), tuple(conduct))
+    label = await label_of(driver, holder_id, as_of) if "label" in text.reads else None
+    return Facts(tuple(deeds), tuple(conduct), label)
+
+
+async def label_of(driver: "asyncpg.Connection", holder_id: UUID, as_of: dt.date) -> str | None:
+    """The label that counted on a day: an official one before a trial one, then the latest year's."""
+    known = [
+        each
+        for each in await label_history(driver, holder_id)
+        if each.published_at.astimezone(LOCAL).date() <= as_of
+    ]
+    return (
+        max(known, key=lambda each: (each.official, each.year, each.published_at)).colour if known else None
+    )
 
 
 async def _deeds_of_running(

@@ -14,6 +14,7 @@ from accounts.scores import repository
 from accounts.scores.compiled import compiled
 from accounts.scores.engine import first_month, is_month_end
 from app.scoring.counting import bounds_of, counted_until
+from app.scoring.service import label_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,8 +65,6 @@ async def snapshot_all(
     """
     until = None if budget_s is None else time.monotonic() + budget_s
     for card in cards.on(as_of):
-        if card.text.subject == "organisation":
-            continue
         async with database.driver_transaction() as driver:
             card_id = await begin(driver, card, as_of, clock(), size)
         if card_id is None:
@@ -175,13 +174,28 @@ async def do_slice(
         if _counts(cards, card, row[0], as_of)
     ]
     if regions:
-        bounds = (first, last, first_month(card.text, as_of), card_id, as_of, regions, now)
-        await driver.execute(compiled(card), *bounds)
+        whom: tuple[object, object] = (first, last)
+        if card.text.subject == "organisation":
+            whom = await _labels(driver, first, last, as_of)
+        await driver.execute(
+            compiled(card), *whom, first_month(card.text, as_of), card_id, as_of, regions, now
+        )
     await driver.execute(
         "UPDATE score_slices SET done_at = $4 WHERE card_id = $1 AND as_of = $2 AND number = $3",
         *(card_id, as_of, found["number"], now),
     )
     return True
+
+
+async def _labels(
+    driver: "asyncpg.Connection", first: UUID, last: UUID, as_of: dt.date
+) -> tuple[list[UUID], list[str | None]]:
+    """Organisations of a slice and their labels on the day; there are thousands of them, not millions."""
+    rows = await driver.fetch(
+        "SELECT id FROM holders WHERE id > $1 AND id <= $2 AND kind = 'organisation' ORDER BY id", first, last
+    )
+    ids = [found[0] for found in rows]
+    return ids, [await label_of(driver, each, as_of) for each in ids]
 
 
 def _counts(cards: "CardsInForce", card: "Card", region: str, day: dt.date) -> bool:

@@ -29,7 +29,7 @@ CREATE TABLE monthly_deeds (
     co2e_mg bigint NOT NULL,
     -- What is counted goes with the key, so that scores read the index alone, in the order of holders.
     PRIMARY KEY (holder_id, month, scene, grade) INCLUDE (acts, co2e_mg),
-    CONSTRAINT monthly_deeds_counts CHECK (acts > 0 AND co2e_mg >= 0 AND grade BETWEEN 0 AND 2)
+    CONSTRAINT monthly_deeds_counts CHECK (acts > 0 AND co2e_mg >= 0 AND grade >= 0 AND grade <= 2)
 );
 
 CREATE TABLE deed_changes (

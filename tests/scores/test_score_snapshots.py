@@ -3,6 +3,7 @@
 import asyncio
 import datetime as dt
 import random
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -10,6 +11,7 @@ import pytest_asyncio
 from scores.made import AS_OF, histories, some_card
 from scores.world import COUNTED, REGION, in_force, write_conduct, write_world
 
+from accounts.ids import uuid7_batch
 from accounts.scores.cards import Card, load_cards
 from accounts.scores.engine import score
 from accounts.scores.model import Facts, Score
@@ -154,3 +156,59 @@ async def test_another_text_of_a_known_version_is_refused(service: Services) -> 
         assert await know_card(driver, card, COUNTED) == number
         with pytest.raises(Exception, match=r"score\.card_changed"):
             await know_card(driver, changed, COUNTED)
+
+
+async def test_enterprises_are_scored_by_the_label_that_counted_on_the_day(
+    service: Services, owner: asyncpg.Connection
+) -> None:
+    """Trial before official, an earlier year, one published after the day, none at all."""
+    card = SHIPPED["enterprise"]
+    plants = [UUID(bytes=each.bytes) for each in uuid7_batch(1_760_000_000_000, 4)]
+    await owner.copy_records_to_table(
+        "holders",
+        records=[(each, "organisation", REGION, each.bytes * 2, COUNTED) for each in plants],
+        columns=["id", "kind", "region", "person_key", "created_at"],
+    )
+    await owner.copy_records_to_table(
+        "balances",
+        records=[(each, 1, 0, 0) for each in plants],
+        columns=["holder_id", "status", "open_mg", "points"],
+    )
+    for plant, colour, year, official, published in (
+        (0, "dark_green", 2025, False, "2026-05-01"),
+        (0, "yellow", 2024, True, "2025-05-01"),
+        (1, "red", 2024, True, "2025-05-01"),
+        (1, "light_green", 2025, True, "2026-06-01"),
+        (1, "dark_green", 2026, True, "2026-11-01"),
+        (2, "unlabelled", 2025, True, "2026-06-01"),
+    ):
+        at = dt.datetime.fromisoformat(f"{published}T00:00:00+08:00")
+        run = await owner.fetchval(
+            """
+            INSERT INTO label_runs (id, region, year, rules_id, yearly, reason, created_at, created_by, assessed_at,
+                decided_at, published_at, published_by, official)
+            VALUES (gen_random_uuid(), $1, $2, gen_random_uuid(), false, 'x', $3, 'a', $3, $3, $3, 'b', $4)
+            RETURNING id
+            """,
+            *(REGION, year, at, official),
+        )
+        await owner.execute(
+            """
+            INSERT INTO enterprise_labels (holder_id, run_id, year, domain, facts, colour, views, reasons, decided_at)
+            VALUES ($1, $2, $3, 'industry', '{}', $4, '{}', '[]', $5)
+            """,
+            *(plants[plant], run, year, colour, at),
+        )
+    assert await snapshot_all(service.database, in_force(card), AS_OF, now)
+    async with service.database.driver_transaction() as driver:
+        found = {each.holder_id: each for each in await latest(driver, plants, "enterprise")}
+        assert [(found[each].points, found[each].tier) for each in plants] == [
+            (400, "yellow"),
+            (700, "light_green"),
+            (None, None),
+            (None, None),
+        ]
+        for each in plants:
+            assert await score_of(driver, in_force(card), each, "enterprise", AS_OF) == found[each]
+        before = dt.date(2026, 5, 31)
+        assert (await score_of(driver, in_force(card), plants[1], "enterprise", before)).tier == "red"
