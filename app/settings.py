@@ -219,6 +219,9 @@ class Settings(BaseSettings):
     webhook_retry_seconds: Annotated[float, Field(gt=0)] = Field(
         default=5, description="Pause after the first failed attempt; each further one is three times longer."
     )
+    webhook_timeout_seconds: Annotated[float, Field(ge=1, le=60)] = Field(
+        default=15, description="Time for one attempt: connecting, sending, and the head of the answer."
+    )
     webhook_disable_seconds: PositiveInt = Field(
         default=5 * 86_400, description="An endpoint that fails for so long is disabled."
     )

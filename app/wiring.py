@@ -181,6 +181,7 @@ async def services(
             clock,
             max_attempts=settings.webhook_max_attempts,
             retry_s=settings.webhook_retry_seconds,
+            timeout_s=settings.webhook_timeout_seconds,
             disable_after=datetime.timedelta(seconds=settings.webhook_disable_seconds),
         )
         await webhooks.refresh()

@@ -61,6 +61,7 @@ def settings(data_dir: Path) -> Settings:
         resident_requests_per_second=1_000_000,
         webhook_loopback=True,
         webhook_retry_seconds=0.2,
+        webhook_timeout_seconds=4,
     )
 
 

@@ -25,7 +25,7 @@ from app.webhooks.events import WEBHOOK_DISABLED
 from app.webhooks.models import DeliveryState
 from app.webhooks.outbox import Event, Listeners, tell_now
 from app.webhooks.repository import Attempt
-from app.webhooks.sending import TIMEOUT_S, Answer, client_for, send, tls
+from app.webhooks.sending import Answer, client_for, send, tls
 from app.webhooks.signing import SecretBox, sign
 from app.webhooks.targets import Target, TargetRefused, Targets
 
@@ -39,7 +39,8 @@ COUNT_EVERY_S = 30.0
 AT_ONCE = 8
 """Deliveries to one endpoint at a time; one where it fails."""
 ENDPOINTS_AT_ONCE = 64
-LEASE = datetime.timedelta(seconds=2 * TIMEOUT_S + 30)
+LEASE = 4
+"""Times the longest attempt: nobody else takes a delivery that long."""
 GROWTH = 3
 LONGEST = datetime.timedelta(hours=24)
 JITTER = 0.2
@@ -65,6 +66,7 @@ class Deliverer:
         *,
         max_attempts: int,
         retry_s: float,
+        timeout_s: float,
         disable_after: datetime.timedelta,
     ) -> None:
         self.targets = targets
@@ -74,6 +76,8 @@ class Deliverer:
         self._clock = clock
         self._max_attempts = max_attempts
         self._retry_s = retry_s
+        self._timeout_s = timeout_s
+        self._lease = datetime.timedelta(seconds=LEASE * timeout_s)
         self._disable_after = disable_after
         self._tls = tls()
         self._running: dict[UUID, asyncio.Task[None]] = {}
@@ -152,7 +156,7 @@ class Deliverer:
             if endpoint is None:
                 return False
             most = AT_ONCE if endpoint["failing_since"] is None else 1
-            taken = await repository.take(driver, endpoint_id, now, now + LEASE, most)
+            taken = await repository.take(driver, endpoint_id, now, now + self._lease, most)
         if not taken:
             return False
         target, secrets, trouble = await self._prepare(endpoint, now)
@@ -169,7 +173,7 @@ class Deliverer:
                 "webhook-timestamp": str(stamp),
                 "webhook-signature": sign(secrets, event_id, stamp, body),
             }
-            return await send(client, target, headers, body, sent_at)
+            return await send(client, target, headers, body, sent_at, self._timeout_s)
 
         answers = await asyncio.gather(*(attempt(row) for row in taken))
         await self._settle(endpoint, list(zip(taken, answers, strict=True)))

@@ -25,6 +25,7 @@ async def killed() -> AsyncIterator[Service]:
     folder = Path(tempfile.mkdtemp(prefix="tph-hooks-"))
     made = Service(folder)
     made.environment |= {"TANPUHUI_WEBHOOK_LOOPBACK": "1", "TANPUHUI_WEBHOOK_RETRY_SECONDS": "0.5"}
+    made.environment["TANPUHUI_WEBHOOK_TIMEOUT_SECONDS"] = "2"  # Its lease ends with it.
     yield made
     await made.stop()
     shutil.rmtree(folder, ignore_errors=True)

@@ -218,7 +218,7 @@ async def test_the_connection_goes_to_the_checked_address_under_the_right_name(t
     try:
         target = await Targets(loopback=True, resolver=rebinding).check(f"https://shop.example:{port}/hook")
         async with client_for(trusting, 1) as client:
-            answer = await send(client, target, {"webhook-id": "x"}, b"{}", utc_now())
+            answer = await send(client, target, {"webhook-id": "x"}, b"{}", utc_now(), 5)
         assert (answer.status, answer.accepted) == (200, True)
         assert looks == ["shop.example"]
         assert names == ["shop.example"]
@@ -227,7 +227,7 @@ async def test_the_connection_goes_to_the_checked_address_under_the_right_name(t
         other = await Targets(loopback=True, resolver=answering_local).check(f"https://other.example:{port}/")
         for context, to in ((trusting, other), (tls(), target)):
             async with client_for(context, 1) as client:
-                refused = await send(client, to, {}, b"{}", utc_now())
+                refused = await send(client, to, {}, b"{}", utc_now(), 5)
             assert (refused.status, refused.error) == (None, "tls")
         assert len(heads) == 1
     finally:
