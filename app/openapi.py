@@ -47,6 +47,7 @@ from app.auth.resident_schemas import (
 )
 from app.auth.scopes import DESCRIPTIONS
 from app.banking.desk_schemas import ScoreChannelInput, ScoreChannelStep, ScoreReviewAnswer, ScoreReviewInput
+from app.banking.query_schemas import LabelQuery, MonitorInput, PreScreening, ScoreQuery
 from app.banking.schemas import BankGrantInput
 from app.claiming.schemas import ActInput, ClaimInput, ClaimReleaseInput, DisclosureInput
 from app.crediting.precedence_choice import PreferredPlatformInput
@@ -151,6 +152,10 @@ NAMED = (
     BindingRedemption,
     CorrectionInput,
     BankGrantInput,
+    ScoreQuery,
+    LabelQuery,
+    PreScreening,
+    MonitorInput,
     ScoreReviewInput,
     ScoreReviewAnswer,
     ScoreChannelInput,

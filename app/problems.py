@@ -537,6 +537,17 @@ CODES: dict[str, tuple[int, str, str]] = {
         "没有与该用途和范围相符的有效授权",
         "No grant of this customer to you is in force for this purpose and scope",
     ),
+    "bank.not_scored": (
+        409,
+        "该客户没有按此评分卡的评分",
+        "This card is not in force for this customer",
+    ),
+    "bank.no_channel": (
+        403,
+        "尚未配置合法的评分输出通道",
+        "No lawful channel for exports of scores to you is in force",
+    ),
+    "bank.not_monitored": (404, "未对该客户进行贷后监测", "You do not monitor this customer"),
     "bank.unknown": (404, "没有这家银行", "There is no such bank"),
     "bank_grant.not_found": (404, "授权不存在或无权查看", "No such grant, or not yours"),
     "score_review.answer_not_found": (

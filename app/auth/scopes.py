@@ -57,6 +57,7 @@ FIGURES_WRITE = "enterprises:figures:write"
 LABELS_READ = "operator:labels:read"
 LABELS_WRITE = "operator:labels:write"
 LABELS_APPROVE = "operator:labels:approve"
+BANK_SCORES_READ = "bank:scores:read"
 BANK_WEBHOOKS = "bank:webhooks:write"
 BANKS_READ = "operator:banks:read"
 BANKS_WRITE = "operator:banks:write"
@@ -121,6 +122,7 @@ DESCRIPTIONS = {
     LABELS_READ: "Read rules of labels, figures and labels of the region's enterprises",
     LABELS_WRITE: "Draft rules of labels, record figures, begin runs",
     LABELS_APPROVE: "Approve rules of labels that others wrote, publish labels",
+    BANK_SCORES_READ: "Ask for tiers, scores and labels of holders who granted it, and monitor them",
     BANK_WEBHOOKS: "Register webhooks, see and replay their deliveries",
     BANKS_READ: "Read by which channels scores are exported to banks of the region",
     BANKS_WRITE: "Propose and end channels of score exports",
@@ -192,7 +194,7 @@ ALLOWED: dict[OrganisationKind, tuple[str, ...]] = {
         SCORES_APPROVE,
     ),
     OrganisationKind.NEIGHBOUR: (NEIGHBOUR_CLAIMS, FEDERATION_EVALUATE),
-    OrganisationKind.BANK: (BANK_PRODUCTS_WRITE, BANK_GRANTS_READ, BANK_WEBHOOKS),
+    OrganisationKind.BANK: (BANK_PRODUCTS_WRITE, BANK_GRANTS_READ, BANK_SCORES_READ, BANK_WEBHOOKS),
     OrganisationKind.MERCHANT: (
         MERCHANT_OFFERS,
         MERCHANT_REDEMPTIONS,

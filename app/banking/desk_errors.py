@@ -69,7 +69,8 @@ class MonitorNotFound(NotFound):
     code = "bank.not_monitored"
 
 
-class CardUnknown(DomainError):
-    """No score card has this name."""
+class NotScored(DomainError):
+    """The customer has no score by this card. That it was asked for is in the access log."""
 
-    code = "bank.card_unknown"
+    code = "bank.not_scored"
+    recorded = True

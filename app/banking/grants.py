@@ -20,9 +20,11 @@ from app.webhooks.outbox import Event, tell_now
 from dedup.periods import LOCAL
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from accounts.consent_texts import ConsentTexts
     from accounts.receipts import Sign
-    from accounts.repository import Driver
+    from accounts.repository import Driver, Row
     from app.my_data.access import What
 
 LONGEST: Final = datetime.timedelta(days=5 * 366)
@@ -75,6 +77,7 @@ class Grant:
     id: UUID
     holder_id: UUID
     bank_id: UUID
+    reference: UUID
     purpose: Purpose
     scope: Scope
     valid_until: datetime.datetime
@@ -226,59 +229,96 @@ async def require(driver: "Driver", ask: Ask, customer: Customer, now: datetime.
     holder reads why. It commits what was written before, so call this first of all. The grant cannot be withdrawn
     until the transaction ends: a withdrawal that was acknowledged has no answer after it.
     """
-    holder_id, others = await _resolve(driver, ask, customer)
-    place = (holder_id or repository.NOBODY, ask.bank_id, ask.purpose.value)
-    held = await repository.hold_grant(driver, *place)
-    if held is None:
-        # It may have been replaced while we waited for it: the next statement sees what took its place.
-        held = await repository.hold_grant(driver, *place)
-    if held is None or held["valid_until"] <= now or not Scope(held["scope"]).covers(ask.scope) or others:
-        why = await _refusal(driver, ask, holder_id, others=others, now=now)
-        await _record(driver, ask, holder_id or repository.NOBODY, ("", why.value), now)
+    (found,) = await look(driver, ask, [customer], now)
+    if found is None:
         raise AccessRefused
-    access_id = await _record(driver, ask, held["holder_id"], (public_id("bgr", held["id"]), None), now)
-    return Grant(
-        held["id"],
-        held["holder_id"],
-        held["bank_id"],
-        ask.purpose,
-        Scope(held["scope"]),
-        held["valid_until"],
-        access_id,
-    )
+    return found
 
 
-async def _resolve(driver: "Driver", ask: Ask, customer: Customer) -> tuple[UUID | None, bool]:
-    """The holder that is meant, if any, and whether it was named by another bank's reference."""
-    if customer.reference is not None:
-        found = await repository.holder_of(driver, customer.reference)
-        return (None, False) if found is None else (found["holder_id"], found["bank_id"] != ask.bank_id)
-    if customer.identity is not None:
-        return await repository.holder_of_identity(driver, customer.identity), False
-    return customer.holder_id, False
+async def look(
+    driver: "Driver", ask: Ask, customers: "Sequence[Customer]", now: datetime.datetime
+) -> list[Grant | None]:
+    """The grants of many, in their order, None where there is none: in the same statements whomever it asks for."""
+    meant = await _resolve(driver, ask, customers)
+    holders = sorted({each.holder_id for each in meant})
+    held = await repository.hold_grants(driver, holders, ask.bank_id, ask.purpose.value)
+    history: dict[UUID, list[Row]] = {}
+    if len(held) < len(holders):
+        # One may have been replaced while we waited for it: the next statement sees what took its place.
+        held |= await repository.hold_grants(driver, holders, ask.bank_id, ask.purpose.value)
+        history = await repository.latest_grants(driver, holders, ask.bank_id)
+    rows = [held.get(each.holder_id) for each in meant]
+    reasons = [
+        _refusal(ask, row, each, history.get(each.holder_id, []), now)
+        for each, row in zip(meant, rows, strict=True)
+    ]
+    asked = [
+        access.Asked(
+            ask.bank_id,
+            ask.bank_name,
+            ask.what,
+            ask.purpose.value,
+            each.holder_id,
+            public_id("bgr", row["id"]) if row is not None and reason is None else "",
+            None if reason is None else reason.value,
+        )
+        for each, row, reason in zip(meant, rows, reasons, strict=True)
+    ]
+    ids = await access.record_asked(driver, asked, now)
+    references = await repository.references_of(driver, holders, ask.bank_id)
+    return [
+        Grant(
+            row["id"],
+            row["holder_id"],
+            ask.bank_id,
+            references[row["holder_id"]],
+            ask.purpose,
+            Scope(row["scope"]),
+            row["valid_until"],
+            access_id,
+        )
+        if row is not None and reason is None
+        else None
+        for row, reason, access_id in zip(rows, reasons, ids, strict=True)
+    ]
 
 
-async def _refusal(
-    driver: "Driver", ask: Ask, holder_id: UUID | None, *, others: bool, now: datetime.datetime
-) -> Refusal:
-    """Why, for the holder. It is looked up for nobody as well, so that the time tells nothing."""
-    rows = await repository.latest_grants(driver, holder_id or repository.NOBODY, ask.bank_id)
-    if others:
+@dataclass(frozen=True, slots=True)
+class _Meant:
+    """Whom a bank means, `NOBODY` where it is nobody; `others`: by another bank's name for it."""
+
+    holder_id: UUID
+    others: bool = False
+
+
+async def _resolve(driver: "Driver", ask: Ask, customers: "Sequence[Customer]") -> list[_Meant]:
+    references = [each.reference for each in customers if each.reference is not None]
+    by_reference = await repository.holders_of(driver, references) if references else {}
+    tokens = [each.identity for each in customers if each.identity is not None]
+    by_identity = await repository.holders_of_identities(driver, tokens) if tokens else {}
+    found = []
+    for each in customers:
+        holder_id, others = each.holder_id, False
+        if each.reference in by_reference:
+            holder_id, owner = by_reference[each.reference]
+            others = owner != ask.bank_id
+        elif each.identity is not None:
+            holder_id = by_identity.get(each.identity)
+        found.append(_Meant(holder_id or repository.NOBODY, others))
+    return found
+
+
+def _refusal(
+    ask: Ask, held: "Row | None", meant: _Meant, history: "Sequence[Row]", now: datetime.datetime
+) -> Refusal | None:
+    """Why it is refused, for the holder; None where it is not."""
+    if meant.others:
         return Refusal.OTHER_BANK
-    same = next((row for row in rows if row["purpose"] == ask.purpose), None)
-    if same is None:
-        live = any(row["ended_at"] is None and row["valid_until"] > now for row in rows)
-        return Refusal.PURPOSE if live else Refusal.NO_CONSENT
-    if same["ended_at"] is not None:
+    if held is not None:
+        if held["valid_until"] <= now:
+            return Refusal.EXPIRED
+        return None if Scope(held["scope"]).covers(ask.scope) else Refusal.SCOPE
+    if any(row["purpose"] == ask.purpose for row in history):
         return Refusal.WITHDRAWN
-    return Refusal.EXPIRED if same["valid_until"] <= now else Refusal.SCOPE
-
-
-async def _record(
-    driver: "Driver", ask: Ask, holder_id: UUID, outcome: tuple[str, str | None], now: datetime.datetime
-) -> UUID:
-    """Write down what was asked of a holder; `outcome` is (the grant's public id, why it was refused)."""
-    asked = access.Asked(
-        ask.bank_id, ask.bank_name, ask.what, ask.purpose.value, holder_id, outcome[0], outcome[1]
-    )
-    return (await access.record_asked(driver, [asked], now))[0]
+    live = any(row["ended_at"] is None and row["valid_until"] > now for row in history)
+    return Refusal.PURPOSE if live else Refusal.NO_CONSENT

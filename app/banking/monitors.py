@@ -95,6 +95,28 @@ async def _granted(driver: "Driver", bank_id: UUID, holder_id: UUID, now: dateti
     )
 
 
+async def page(
+    driver: "Driver", bank_id: UUID, after: UUID | None, limit: int, now: datetime.datetime
+) -> "Sequence[Row]":
+    """Whom a bank monitors and may, by its names for them."""
+    rows: Sequence[Row] = await driver.fetch(
+        """
+        SELECT r.reference, m.card, m.since FROM bank_monitors m
+        JOIN bank_references r ON r.bank_id = m.bank_id AND r.holder_id = m.holder_id
+        WHERE m.bank_id = $1 AND r.reference > $2 AND EXISTS (
+            SELECT FROM bank_grants g WHERE g.holder_id = m.holder_id AND g.bank_id = m.bank_id AND g.purpose = $5
+                AND g.ended_at IS NULL AND g.valid_until > $4)
+        ORDER BY r.reference LIMIT $3
+        """,
+        bank_id,
+        after or UUID(int=0),
+        limit,
+        now,
+        Purpose.POST_LOAN_MONITORING.value,
+    )
+    return rows
+
+
 async def banks(driver: "Driver") -> list[UUID]:
     """Banks that monitor anybody."""
     rows = await driver.fetch("SELECT DISTINCT bank_id FROM bank_monitors ORDER BY bank_id")

@@ -40,17 +40,29 @@ async def reference_of(driver: "Driver", holder_id: UUID, bank_id: UUID, now: da
     return found
 
 
-async def holder_of(driver: "Driver", reference: UUID) -> "Row | None":
-    """(holder, bank) of a reference, whosever it is."""
-    return await driver.fetchrow(
-        "SELECT holder_id, bank_id FROM bank_references WHERE reference = $1", reference
+async def references_of(driver: "Driver", holder_ids: Sequence[UUID], bank_id: UUID) -> dict[UUID, UUID]:
+    """Holder → the name by which a bank knows it."""
+    rows = await driver.fetch(
+        "SELECT holder_id, reference FROM bank_references WHERE holder_id = ANY($1::uuid[]) AND bank_id = $2",
+        holder_ids,
+        bank_id,
     )
+    return {row[0]: row[1] for row in rows}
 
 
-async def holder_of_identity(driver: "Driver", token: UUID) -> UUID | None:
-    """The holder of an identity token."""
-    found: UUID | None = await driver.fetchval("SELECT holder_id FROM identities WHERE token = $1", token)
-    return found
+async def holders_of(driver: "Driver", references: Sequence[UUID]) -> dict[UUID, tuple[UUID, UUID]]:
+    """Reference → (holder, the bank whose it is)."""
+    rows = await driver.fetch(
+        "SELECT reference, holder_id, bank_id FROM bank_references WHERE reference = ANY($1::uuid[])",
+        references,
+    )
+    return {row[0]: (row[1], row[2]) for row in rows}
+
+
+async def holders_of_identities(driver: "Driver", tokens: Sequence[UUID]) -> dict[UUID, UUID]:
+    """Identity token → holder."""
+    rows = await driver.fetch("SELECT token, holder_id FROM identities WHERE token = ANY($1::uuid[])", tokens)
+    return {row[0]: row[1] for row in rows}
 
 
 async def add_grant(driver: "Driver", row: tuple[object, ...]) -> None:
@@ -112,30 +124,67 @@ async def find_grant(driver: "Driver", holder_id: UUID, grant_id: UUID) -> "Row 
     )
 
 
-async def hold_grant(driver: "Driver", holder_id: UUID, bank_id: UUID, purpose: str) -> "Row | None":
-    """The grant for a purpose that was not ended, kept from ending until the transaction is over."""
-    return await driver.fetchrow(
+async def hold_grants(
+    driver: "Driver", holder_ids: Sequence[UUID], bank_id: UUID, purpose: str
+) -> "dict[UUID, Row]":
+    """Holder → the grant for a purpose that was not ended, kept from ending until the transaction is over.
+
+    In the order of holders, and of one bank alone, so that no withdrawal waits for two of them.
+    """
+    rows = await driver.fetch(
         """
         SELECT holder_id, id, bank_id, purpose, scope, valid_until FROM bank_grants
-        WHERE holder_id = $1 AND bank_id = $2 AND purpose = $3 AND ended_at IS NULL FOR SHARE
+        WHERE holder_id = ANY($1::uuid[]) AND bank_id = $2 AND purpose = $3 AND ended_at IS NULL
+        ORDER BY holder_id FOR SHARE
         """,
-        holder_id,
+        holder_ids,
         bank_id,
         purpose,
     )
+    return {row["holder_id"]: row for row in rows}
 
 
-async def latest_grants(driver: "Driver", holder_id: UUID, bank_id: UUID) -> "Sequence[Row]":
-    """Of each purpose the latest grant to a bank, whether it is over or not."""
+async def hold_white_list(
+    driver: "Driver",
+    bank_id: UUID,
+    scopes: Sequence[str],
+    after: UUID | None,
+    limit: int,
+    now: datetime.datetime,
+) -> "Sequence[Row]":
+    """The next live grants to be on a bank's list, with its names for the holders, kept from ending as above."""
     rows: Sequence[Row] = await driver.fetch(
         """
-        SELECT DISTINCT ON (purpose) purpose, scope, valid_until, ended_at FROM bank_grants
-        WHERE holder_id = $1 AND bank_id = $2 ORDER BY purpose, id DESC
+        SELECT g.id, g.holder_id, r.reference FROM bank_grants g
+        JOIN bank_references r ON r.holder_id = g.holder_id AND r.bank_id = g.bank_id
+        WHERE g.bank_id = $1 AND g.purpose = 'white_list' AND g.scope = ANY($2::varchar[]) AND g.ended_at IS NULL
+            AND g.valid_until > $5 AND g.id > $3
+        ORDER BY g.id LIMIT $4 FOR SHARE OF g
         """,
-        holder_id,
         bank_id,
+        scopes,
+        after or NOBODY,
+        limit,
+        now,
     )
     return rows
+
+
+async def latest_grants(
+    driver: "Driver", holder_ids: Sequence[UUID], bank_id: UUID
+) -> "dict[UUID, list[Row]]":
+    """Holder → of each purpose the latest grant to a bank, whether it is over or not."""
+    found: dict[UUID, list[Row]] = {}
+    for row in await driver.fetch(
+        """
+        SELECT DISTINCT ON (holder_id, purpose) holder_id, purpose, scope, valid_until, ended_at FROM bank_grants
+        WHERE holder_id = ANY($1::uuid[]) AND bank_id = $2 ORDER BY holder_id, purpose, id DESC
+        """,
+        holder_ids,
+        bank_id,
+    ):
+        found.setdefault(row["holder_id"], []).append(row)
+    return found
 
 
 _WITH_NAMES = """

@@ -10,6 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from app.api.models import IdempotentAnswer
 from app.archives.job import archive_due
 from app.auth.residents import forget_sessions
+from app.banking.watching import watch
 from app.clocks.job import measure_clocks
 from app.crediting.precedence import move_outranked
 from app.database import driver_of
@@ -95,6 +96,10 @@ def recurring(services: "Services") -> list[Recurring]:  # noqa: C901 - one smal
     async def archive_claims(session: AsyncSession, now: datetime.datetime) -> None:
         await archive_due(services.settings, services.database, session, services.rules_now(), now)
 
+    async def watch_customers(_session: AsyncSession, now: datetime.datetime) -> None:
+        # Each page commits by itself; the lease only spares the other processes the look.
+        await watch(services.database, services.live.score_cards(), now)
+
     return [
         Recurring("make_partitions", datetime.timedelta(days=1), make_partitions),
         Recurring("forget_answers", datetime.timedelta(days=1), forget_answers),
@@ -112,6 +117,7 @@ def recurring(services: "Services") -> list[Recurring]:  # noqa: C901 - one smal
         Recurring("forget_traces", datetime.timedelta(days=1), forget_traces),
         Recurring("exchange_claims", datetime.timedelta(minutes=5), exchange_claims),
         Recurring("expire_points", datetime.timedelta(minutes=10), expire),
+        Recurring("watch_customers", datetime.timedelta(minutes=10), watch_customers),
         Recurring("issue_settlements", datetime.timedelta(minutes=10), issue_settlements),
         Recurring("take_scores", datetime.timedelta(minutes=1), score),
         Recurring("rotate_keys", datetime.timedelta(hours=6), rotate_keys),

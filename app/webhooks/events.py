@@ -33,6 +33,8 @@ SETTLEMENT_DISPUTED = "settlement.disputed"
 SETTLEMENT_CORRECTED = "settlement.corrected"
 SETTLEMENT_UPHELD = "settlement.upheld"
 SETTLEMENT_PAID = "settlement.paid"
+LABEL_FALLEN = "label.fallen"
+TIER_FALLEN = "tier.fallen"
 GRANT_GIVEN = "bank_grant.given"
 GRANT_WITHDRAWN = "bank_grant.withdrawn"
 WEBHOOK_DISABLED = "webhook.disabled"
@@ -92,6 +94,8 @@ EVENTS = {
         EventType(SETTLEMENT_CORRECTED, frozenset({MERCHANT}), "A statement that you disputed was corrected"),
         EventType(SETTLEMENT_UPHELD, frozenset({MERCHANT}), "A statement that you disputed was upheld"),
         EventType(SETTLEMENT_PAID, frozenset({MERCHANT}), "The payment of a statement was approved"),
+        EventType(LABEL_FALLEN, frozenset({BANK}), "The label of a customer whom you monitor fell"),
+        EventType(TIER_FALLEN, frozenset({BANK}), "The tier of a customer whom you monitor fell"),
         EventType(
             GRANT_GIVEN, frozenset({BANK}), "A customer lets you see something, or something else than before"
         ),

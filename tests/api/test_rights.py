@@ -365,6 +365,16 @@ ROUTES: dict[tuple[str, str], dict[str, int]] = {
     ("POST", "/v1/me/bank-grants"): rights(),
     ("POST", "/v1/me/bank-grants/{grant_id}/withdrawal"): rights(),
     ("GET", "/v1/bank/grants"): rights(bank=200),
+    # Nobody is named by a reference of ones, and nobody is on the list.
+    ("POST", "/v1/bank/tiers/query"): rights(bank=403),
+    ("POST", "/v1/bank/scores/query"): rights(bank=403),
+    ("POST", "/v1/bank/labels/query"): rights(bank=403),
+    ("POST", "/v1/bank/pre-screenings"): rights(bank=200),
+    ("GET", "/v1/bank/white-list.csv"): rights(bank=200),
+    ("GET", "/v1/bank/score-export.csv"): rights(bank=403),
+    ("GET", "/v1/bank/monitors"): rights(bank=200),
+    ("POST", "/v1/bank/monitors"): rights(bank=403),
+    ("DELETE", "/v1/bank/monitors/{reference}"): rights(bank=404),
     ("GET", "/v1/bank/score-reviews"): rights(bank=200),
     ("GET", "/v1/me/score-reviews"): rights(resident=200, other_resident=200),
     ("POST", "/v1/me/score-reviews"): rights(),
@@ -549,6 +559,7 @@ IDS = {
     "channel": "sch_",
     "record": "cnd_",
 }
+NOBODY = {"customer": {"reference": "cus_" + "1" * 32}}
 CHANNEL = {"bank_id": "org_" + "1" * 32, "name": "x", "basis": "x"}
 SETTLED = {"merchant_id": "org_" + "1" * 32, "region": "440300", "ends_at": "2026-11-01T00:00:00Z"}
 GRANT = {
@@ -753,6 +764,13 @@ async def call(who: Caller, method: str, path: str, revision_id: str = "") -> ht
         "/mandate-terms": {"json": TERMS} if method == "POST" else {},
         "/v1/bindings": {"json": {"link_token": "x", "user_id": "u"}},
         "/decision": {"json": {"accepted": True, "reason": "x"}},
+        "/tiers/query": {"json": NOBODY | {"purpose": "loan_application", "card": "resident"}},
+        "/scores/query": {"json": NOBODY | {"purpose": "loan_application", "card": "resident"}},
+        "/labels/query": {"json": NOBODY | {"purpose": "loan_application"}},
+        "/pre-screenings": {"json": {"customers": [NOBODY["customer"]], "card": "resident"}},
+        "/white-list.csv": {"params": {"card": "resident"}},
+        "/score-export.csv": {"params": {"card": "resident"}},
+        "/bank/monitors": {"json": NOBODY | {"card": "resident"}} if method == "POST" else {},
         "/answer": {"json": {"decision": "upheld", "answer": "x"}},
         "/score-channels": {"json": CHANNEL} if method == "POST" else {},
         "/bank/products": {"json": {}} if method == "POST" else {},
@@ -824,6 +842,7 @@ async def test_every_token_at_every_route(
     nowhere = nowhere.replace("{webhook_id}", "whk_" + "1" * 32).replace("{event_id}", "evt_" + "1" * 32)
     own = own.replace("{offer_id}", offered).replace("{claim_id}", claimed)
     nowhere = nowhere.replace("{claim_id}", "clm_" + "1" * 32)
+    own, nowhere = (text.replace("{reference}", "cus_" + "1" * 32) for text in (own, nowhere))
     for kind, head in IDS.items():
         place = "{" + kind + "_id}"
         own, nowhere = (text.replace(place, head + "1" * 32) for text in (own, nowhere))

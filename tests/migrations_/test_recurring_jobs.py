@@ -191,6 +191,7 @@ async def test_the_services_own_jobs(service: Services, owner: asyncpg.Connectio
         "forget_traces",
         "expire_points",
         "return_redemptions",
+        "watch_customers",
         "issue_settlements",
         "drop_deliveries",
         *("build_exports", "forget_exports", "erase_holders", "count_mandates", "forget_access"),
