@@ -32,6 +32,7 @@ from app.api import (
     disputes,
     enterprise_labels,
     enterprise_members,
+    enterprise_readings,
     enterprise_structure,
     factors,
     green_credit,
@@ -91,6 +92,7 @@ log = structlog.get_logger(__name__)
 DOORS = (
     platforms,
     claims,
+    enterprise_readings,
     oauth,
     me,
     redemptions,

@@ -11,6 +11,7 @@ REQUESTS = Histogram(
 OUTCOMES = Counter(
     "tanpuhui_activities_total", "Reported activities by outcome and reason", ["outcome", "reason"]
 )
+READINGS = Counter("tanpuhui_readings_total", "Readings of meters by outcome", ["outcome"])
 CO2E_MG = Counter("tanpuhui_credited_co2e_mg_total", "Credited reductions in mg CO2e")
 RATE_LIMIT_UNCHECKED = Counter(
     "tanpuhui_rate_limit_unchecked_total", "Blocks of requests let through because Redis was away"

@@ -31,6 +31,7 @@ from accounts.enterprises.schemas import (
     SiteInput,
 )
 from accounts.labels.rules import LabelRules
+from accounts.metering.schemas import ExchangeInput, ReadingInput
 from accounts.offsetting.schemas import FootprintInput, OffsetInput
 from accounts.schemas import HolderBatch, WithdrawalInput
 from app.api.payments import PaymentInput
@@ -98,6 +99,8 @@ from points.settlement_schemas import (
 )
 
 NAMED = (
+    ReadingInput,
+    ExchangeInput,
     ActivityReport,
     HolderBatch,
     WithdrawalInput,

@@ -435,6 +435,17 @@ CODES: dict[str, tuple[int, str, str]] = {
     "team.too_many": (409, "加入的团队已达上限", "You are in as many teams as one may be"),
     "team.already_member": (409, "已在该团队中", "You are in this team already"),
     "team.not_owner": (403, "只有团队创建者可以这样做", "Only the team's owner does this"),
+    "reading.unprocessable": (422, "该读数无法存储", "This reading cannot be stored"),
+    "metering.not_cumulative": (
+        409,
+        "仅累计表可登记换表",
+        "Only a cumulative meter begins elsewhere when it is exchanged",
+    ),
+    "metering.exchange_exists": (
+        409,
+        "该时刻已登记另一次换表",
+        "Another exchange of that time is known",
+    ),
     "enterprise.not_found": (404, "企业不存在或无权查看", "No such enterprise, or not yours"),
     "enterprise.site_not_found": (404, "厂区不存在或无权查看", "No such site, or not yours"),
     "enterprise.line_not_found": (

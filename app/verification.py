@@ -11,6 +11,7 @@ import orjson
 
 from accounts import verification as of_agreements
 from accounts.ids import owner_id, public_id
+from accounts.metering import verification as of_readings
 from accounts.models import OF_ACTIVITIES, AccountKind, AssetKind
 from accounts.offsetting import verification as offsetting
 from accounts.postings import STORED
@@ -89,6 +90,7 @@ KEPT_TABLES = (
     *reviews.KEPT_TABLES,
     *neighbours.KEPT_TABLES,
     *labels.KEPT_TABLES,
+    *of_readings.KEPT_TABLES,
 )
 """What is written once and never changed, partitions included."""
 
@@ -352,6 +354,10 @@ async def verify(driver: "asyncpg.Connection") -> AsyncIterator[Finding]:
         "labels_recomputed": (
             "Every label follows from the facts, rules and percentiles that were stored with it",
             labels.recompute,
+        ),
+        "readings": (
+            "Each day of a meter has the uses and totals that its readings come to",
+            of_readings.check_days,
         ),
         "caps": ("The use of each cap is what its activities add up to", _recount_caps),
         "rights": ("The service's role owns nothing and cannot change entries", _check_rights),

@@ -23,6 +23,7 @@ from app.crediting.prepare import Preparer
 from app.crediting.repository import know_methodologies
 from app.crediting.rules import Rules
 from app.database import Database, engine_for
+from app.metering.door import Readings
 from app.neighbours import setup as neighbours
 from app.neighbours.service import Neighbours
 from app.payments.orders import RedemptionOrders
@@ -118,6 +119,7 @@ class Services:
     evaluator: Evaluator
     claims: Claims
     neighbours: Neighbours
+    readings: Readings
 
     def rules_now(self) -> Rules:
         """The rules that count at this moment, as far as this process knows; what credits asks the preparer."""
@@ -214,6 +216,9 @@ async def services(
             committers=settings.committers,
             group_max=settings.group_commit_max,
         )
+        readings = Readings(
+            database, clock, committers=settings.committers, group_max=settings.group_commit_max
+        )
         live = LiveMethodologies(
             database,
             redis,
@@ -248,10 +253,12 @@ async def services(
             evaluator=evaluator,
             claims=claims,
             neighbours=exchange,
+            readings=readings,
         )
         await intake.close()
         await desk.close()
         await claims.close()
+        await readings.close()
     finally:
         evaluator.close()
         await http.aclose()

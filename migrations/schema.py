@@ -5,6 +5,7 @@ from sqlmodel import SQLModel
 import accounts.agreement_models
 import accounts.enterprises.models
 import accounts.labels.models
+import accounts.metering.models
 import accounts.models
 import accounts.offsetting.models
 import accounts.scores.models
@@ -43,6 +44,7 @@ MODULES = (
     accounts.agreement_models,
     accounts.enterprises.models,
     accounts.labels.models,
+    accounts.metering.models,
     accounts.models,
     accounts.offsetting.models,
     accounts.scores.models,

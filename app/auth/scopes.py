@@ -66,6 +66,8 @@ MEMBERS_WRITE = "enterprises:members:write"
 SCORES_READ = "operator:scores:read"
 SCORES_WRITE = "operator:scores:write"
 SCORES_APPROVE = "operator:scores:approve"
+READINGS_READ = "enterprises:readings:read"
+READINGS_WRITE = "enterprises:readings:write"
 
 DESCRIPTIONS = {
     ACTIVITIES_WRITE: "Report activities and reverse own ones",
@@ -131,10 +133,12 @@ DESCRIPTIONS = {
     SCORES_READ: "Read which score cards are in force in the region, and conduct on record",
     SCORES_WRITE: "Draft which score cards are in force, put a conduct on record",
     SCORES_APPROVE: "Approve which score cards are in force, withdraw a conduct from the record",
+    READINGS_READ: "Read the readings of one's own meters, and what was used",
+    READINGS_WRITE: "Send readings of one's own meters, and say when one was exchanged",
 }
 
-_VIEWER = (STRUCTURE_READ, LABEL_READ)
-_ENERGY_MANAGER = (STRUCTURE_WRITE, FIGURES_WRITE)
+_VIEWER = (STRUCTURE_READ, LABEL_READ, READINGS_READ)
+_ENERGY_MANAGER = (STRUCTURE_WRITE, FIGURES_WRITE, READINGS_WRITE)
 _OWNER = (MEMBERS_WRITE,)
 ROLES: dict[Role, frozenset[str]] = {
     Role.VIEWER: frozenset(_VIEWER),

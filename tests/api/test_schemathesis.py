@@ -14,7 +14,7 @@ import schemathesis
 from agreements.made import things_of
 from agreements.people import signed_in
 from api.stage import Stage
-from enterprises.known import known_memberships, known_structure
+from enterprises.known import known_memberships, known_readings, known_structure
 from enterprises.plant import Plant, made_plant
 from helpers import Caller, metro
 from hypothesis import HealthCheck, Phase, given, settings
@@ -119,7 +119,11 @@ RULES = {
         }
     ],
 }
-QUERIES = {"/v1/neighbour/claims": {"from_day": "2026-11-01", "to_day": "2026-11-30"}}
+DAYS = {"from": "2026-11-01", "to": "2026-11-02"}
+QUERIES = {
+    "/v1/neighbour/claims": {"from_day": "2026-11-01", "to_day": "2026-11-30"},
+    **{f"/v1/enterprises/meters/{{meter_id}}/{noun}": DAYS for noun in ("uses", "readings", "gaps")},
+}
 NEIGHBOURS = {"region": "440300", "from": "2030-01-01"}
 SCORE_CARDS = {"region": "440300", "from": "2030-01-01", "cards": [{"card": "resident", "version": "1"}]}
 TEXTS = (
@@ -154,6 +158,7 @@ async def redeeming(
     known |= await known_structure(plant)
     known |= await known_labels(plant)
     known |= await known_memberships(plant, await stage.city.signed_in(stage.holder))
+    known |= await known_readings(plant)
     return known, merchant, resident
 
 
@@ -334,8 +339,10 @@ def made_real(case: Any, known: dict[str, Any], turn: int) -> None:
         parameters, body, version = found
         names.update(parameters)
         case.query.clear()
+        case.query.update(QUERIES.get(path, {}))
         if body is not None:
             case.body = body
+            case.media_type = "application/json"
         if version is not None:
             case.headers["If-Match"] = str(version)
         return

@@ -59,6 +59,7 @@ PAGES = {
         "docs/enterprises.md",
         "docs/banks.md",
         "docs/scores.md",
+        "docs/metering.md",
     )
 }
 ENGLISH, CHINESE = PAGES["README.md"], PAGES["README.zh-CN.md"]

@@ -97,3 +97,21 @@ async def known_memberships(plant: Plant, resident: Caller) -> Known:
         ("POST", f"{door}/{{enterprise_id}}/token"): ({"enterprise_id": plant.enterprise_id}, None, None),
         ("POST", f"{door}/{{enterprise_id}}/leave"): ({"enterprise_id": left.enterprise_id}, None, None),
     }
+
+
+async def known_readings(plant: Plant) -> Known:
+    """Of readings: a cumulative meter with readings."""
+    made = await plant.meter(number="READ", reading="cumulative")
+    own = {"meter_id": made["meter_id"]}
+    reading = {"meter": "READ", "at": "2026-11-01T10:15:00+08:00", "energy_wh": 1}
+    known: Known = {
+        ("POST", "/v1/enterprises/readings/batch"): ({}, [reading], None),
+        ("POST", "/v1/enterprises/meters/{meter_id}/exchanges"): (
+            own,
+            {"at": "2026-11-01T10:30:00+08:00", "last_register": 2, "first_register": 1},
+            None,
+        ),
+    }
+    for noun in ("uses", "readings", "gaps", "exchanges"):
+        known["GET", f"/v1/enterprises/meters/{{meter_id}}/{noun}"] = (own, None, None)
+    return known

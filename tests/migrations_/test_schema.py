@@ -23,7 +23,15 @@ from app.settings import Settings
 from app.wiring import Services, services
 from migrations.schema import METADATA
 
-HOT = ("activities", "entries", "interval_tokens", "interval_claims", "cap_usage")
+HOT = (
+    "activities",
+    "entries",
+    "interval_tokens",
+    "interval_claims",
+    "cap_usage",
+    "meter_days",
+    "reading_revisions",
+)
 
 
 def said(type_: Any) -> str:
@@ -120,7 +128,7 @@ async def test_hot_tables_are_partitioned_and_keyed_by_distribution(owner: async
         said_ = await owner.fetchval("SELECT pg_get_partkeydef($1::regclass)", table)
         assert said_ == wanted
         first = next(iter(METADATA.tables[table].primary_key.columns)).name
-        assert first in ("holder_id", "token")
+        assert first in ("holder_id", "token", "meter_id")
     # Tokens claimed for ever, and receipts, are never partitioned by time.
     assert not {"whole_claims", "receipts"} & partitioned
 

@@ -647,7 +647,8 @@ async def test_every_rule_has_a_case(root: asyncpg.Connection, books: Books) -> 
     rules = {finding.rule async for finding in verify(root)}
     assert QUERIES.keys() <= rules
     # Each area has its cases in a file of its own.
-    assert {case.rule for case in CASES} == rules - {rule for area in AREAS for rule in area.QUERIES}
+    elsewhere = {rule for area in AREAS for rule in area.QUERIES} | {"readings"}
+    assert {case.rule for case in CASES} == rules - elsewhere
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.rule}: {case.name}")

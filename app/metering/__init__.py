@@ -1,0 +1,1 @@
+"""The door of readings, whether they come over HTTP or over MQTT."""
