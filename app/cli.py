@@ -35,6 +35,10 @@ COMMANDS = {
             "Running it twice adds nothing."
         ),
     ),
+    "readings": (
+        "readings:readings_command",
+        "Send the readings of a real plant's file. Running it twice adds nothing.",
+    ),
     "show": (
         "show:show_command",
         "Show a holder's account with its latest entries, or why an activity was credited.",

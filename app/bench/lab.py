@@ -142,7 +142,7 @@ class Lab:
             )
         try:
             url = await _url_of(process, log)
-            tokens = tuple([await _sign_in(url, client) for client in self._clients])
+            tokens = tuple([await sign_in(url, client) for client in self._clients])
             yield Service(url, process.pid, tokens)
         finally:
             if process.stdin is not None:
@@ -220,7 +220,8 @@ async def _url_of(process: asyncio.subprocess.Process, log: Path) -> str:
     return line.decode().strip()
 
 
-async def _sign_in(url: str, client: NewClient) -> str:
+async def sign_in(url: str, client: NewClient) -> str:
+    """Sign a client in; answers its token."""
     async with httpx.AsyncClient(base_url=url, timeout=30, trust_env=False) as http:
         answer = await http.post(
             "/oauth/token", data={"grant_type": "client_credentials"}, auth=(client.client_id, client.secret)

@@ -57,7 +57,6 @@ async def test_sound_rows_break_nothing(root: asyncpg.Connection, meters: dict[s
     [
         ("interval", "amount = amount + 1"),
         ("interval", "measured = measured - 1, estimated = estimated + 1"),
-        ("interval", "amounts[92] = 1, amount = amount - 989"),
         ("interval", "states = NULL"),
         ("interval", "marks = set_byte(marks, 3, 65)"),
         ("cumulative", "registers[94] = 16"),
