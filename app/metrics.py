@@ -12,6 +12,15 @@ OUTCOMES = Counter(
     "tanpuhui_activities_total", "Reported activities by outcome and reason", ["outcome", "reason"]
 )
 READINGS = Counter("tanpuhui_readings_total", "Readings of meters by outcome", ["outcome"])
+MQTT_MESSAGES = Counter(
+    "tanpuhui_mqtt_messages_total",
+    "Messages of readings over MQTT; those that cannot be read are dropped",
+    ["result"],
+)
+MQTT_CONNECTIONS_LOST = Counter(
+    "tanpuhui_mqtt_connections_lost_total",
+    "Times that no messages came over MQTT until it was connected anew",
+)
 CO2E_MG = Counter("tanpuhui_credited_co2e_mg_total", "Credited reductions in mg CO2e")
 RATE_LIMIT_UNCHECKED = Counter(
     "tanpuhui_rate_limit_unchecked_total", "Blocks of requests let through because Redis was away"

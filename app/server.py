@@ -17,6 +17,7 @@ from app.application import create_app
 from app.errors import StartError
 from app.jobs.runner import Runner
 from app.jobs.service import recurring
+from app.metering import mqtt
 from app.migrate import migrate
 from app.wiring import Services, services, utc_now
 
@@ -83,6 +84,8 @@ async def running(settings: "Settings", stack: "Stack") -> AsyncIterator[Service
         runner = Runner(current.database, utc_now, recurring(current))
         await runner.start()
         work = [_refresh(current), _watch(stack), current.live.run(), current.webhooks.run()]
+        if (broker := mqtt.broker_of(settings)) is not None:
+            work.append(mqtt.listen(broker, current.readings))
         if current.payments is not None:
             work.append(current.payments.run())
         tasks = [asyncio.create_task(each) for each in work]

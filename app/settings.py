@@ -196,6 +196,24 @@ class Settings(BaseSettings):
     show_phone_codes: bool = Field(
         default=False, description="Print codes on the terminal instead of sending them. Development only."
     )
+    mqtt_url: str | None = Field(
+        default=None,
+        pattern=r"^mqtts?://[^/@]+$",
+        description="Broker of readings, as `mqtts://host:8883`; None: nothing is subscribed to.",
+    )
+    mqtt_client_id: str = Field(
+        default="tanpuhui", description="Of the session at the broker: another one for each process."
+    )
+    mqtt_topic: str = Field(
+        default="tanpuhui/enterprises/+/readings",
+        pattern=r"/\+/readings$",
+        description="What is subscribed to.",
+    )
+    mqtt_username: str | None = None
+    mqtt_password: SecretStr | None = None
+    mqtt_ca_file: Path | None = Field(
+        default=None, description="Authorities that a broker is checked against."
+    )
     sms_url: str = "https://dysmsapi.aliyuncs.com"
     sms_access_key_id: str | None = None
     sms_access_key_secret: SecretStr | None = None

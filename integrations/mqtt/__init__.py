@@ -1,0 +1,1 @@
+"""Messages over MQTT: taken in batches, acknowledged when they are dealt with."""
