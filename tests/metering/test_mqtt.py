@@ -218,7 +218,7 @@ async def test_it_comes_back_when_the_broker_does(service: Services, plant: Plan
                     return (await stored(service, plant)).get(place - 1) == 9
 
                 await until(there)
-                ready.clear()
+            ready.clear()
     finally:
         listening.cancel()
     assert failures
