@@ -217,7 +217,11 @@ async def services(
             group_max=settings.group_commit_max,
         )
         readings = Readings(
-            database, clock, committers=settings.committers, group_max=settings.group_commit_max
+            database,
+            clock,
+            # One at a time: batches of the same meters would wait for each other, and look at each row twice.
+            committers=1,
+            group_max=settings.group_commit_max,
         )
         live = LiveMethodologies(
             database,

@@ -57,9 +57,9 @@ async def _rate(lab: Lab, service: Service, client: "NewClient", *, cumulative: 
         requests.append(request("/v1/enterprises/readings/batch", token, orjson.dumps(items)))
     await lab.checkpoint()
     await drive(service.url, iter(requests[:_WARM]), connections=1)
-    meter = lab.meter(service)
+    watched = lab.meter(service)
     run = await drive(service.url, iter(requests[_WARM:]), connections=_CONNECTIONS)
-    used = meter.told()
+    used = watched.told()
     outcomes = Counter(item["outcome"] for body in run.bodies for item in orjson.loads(body)["items"])
     if outcomes != {"stored": count * METERS}:
         raise BenchError(f"not all readings were stored: {dict(outcomes)}")

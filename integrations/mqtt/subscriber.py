@@ -52,7 +52,7 @@ class _Client(aiomqtt.Client):
 
     def waiting(self) -> list[aiomqtt.Message]:
         """What has come meanwhile, without waiting."""
-        found = []
+        found: list[aiomqtt.Message] = []
         while not self._queue.empty() and len(found) < MOST_AT_ONCE - 1:
             found.append(self._queue.get_nowait())
         return found

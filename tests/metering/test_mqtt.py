@@ -107,8 +107,8 @@ async def until(done: Any) -> None:
             await asyncio.sleep(0.02)
 
 
-async def no_pause(_: float) -> None:
-    await asyncio.sleep(0)
+async def short_pause(_: float) -> None:
+    await asyncio.sleep(0.05)
 
 
 async def test_readings_are_stored_and_what_cannot_be_read_is_counted(
@@ -164,7 +164,7 @@ async def test_what_is_not_stored_is_not_acknowledged(
 
     broker = Broker(f"mqtt://127.0.0.1:{served.port}", "two", "tanpuhui/enterprises/+/readings")
     listening = asyncio.create_task(
-        subscribe(broker, handle, failures.append, subscribed=ready.set, sleep=no_pause)
+        subscribe(broker, handle, failures.append, subscribed=ready.set, sleep=short_pause)
     )
     topic = topic_of(plant.enterprise_id)
     try:
@@ -206,7 +206,7 @@ async def test_it_comes_back_when_the_broker_does(service: Services, plant: Plan
 
     broker = Broker(f"mqtt://127.0.0.1:{own}", "three", "tanpuhui/enterprises/+/readings")
     listening = asyncio.create_task(
-        subscribe(broker, handle, failures.append, subscribed=ready.set, sleep=no_pause)
+        subscribe(broker, handle, failures.append, subscribed=ready.set, sleep=short_pause)
     )
     try:
         for place in (40, 41):
