@@ -26,7 +26,7 @@ COMMANDS = {
     ),
     "demo": (
         "replays:demo_command",
-        "Replay a made-up week of three cities: two platforms, ten scenes, a few cheats.",
+        "Replay a made-up week of three cities: two platforms, ten scenes, a few cheats; and show a plant's day.",
     ),
     "replay": (
         "replays:replay_command",

@@ -20,6 +20,8 @@ from rich.console import Console
 from accounts.ids import parse_public_id
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     import httpx
 
     from app.auth.models import OrganisationKind
@@ -92,7 +94,11 @@ class Credentials:
 
 
 async def local_client(
-    settings: "Settings", stack: "Stack", kind: "OrganisationKind", name: str
+    settings: "Settings",
+    stack: "Stack",
+    kind: "OrganisationKind",
+    name: str,
+    holder_id: "UUID | None" = None,
 ) -> Credentials:
     """A client for local commands: made once, its secret kept in the data folder for this user only."""
     from app.auth import repository as auth  # noqa: PLC0415 - see the top
@@ -108,7 +114,7 @@ async def local_client(
             known = kept.get(name)
             if known is not None and await auth.find_client(session, known["client_id"]) is not None:
                 return Credentials(**known)
-            made = await create_client(session, kind, name, NATION, None, utc_now())
+            made = await create_client(session, kind, name, NATION, None, utc_now(), holder_id)
     finally:
         await database.close()
     credentials = Credentials(made.client_id, made.secret, made.organisation_id)

@@ -12,6 +12,7 @@ import httpx
 import typer
 from rich.console import Console
 
+from accounts.ids import parse_public_id
 from app.auth.models import OrganisationKind
 from app.commands.common import (
     ClientIdOption,
@@ -32,6 +33,9 @@ from app.commands.common import (
 from app.commands.local_residents import local_residents
 from app.demo.city import PLATFORM_NAMES
 from app.demo.market import MERCHANT_NAME, SECOND_OPERATOR_NAME, MarketDay, run_market
+from app.demo.plant import OPERATOR_NAME as PLANTS_OPERATOR
+from app.demo.plant import PlantDay, onboard_plant, run_plant
+from app.demo.plant_data import NAME as PLANT_NAME
 from app.demo.run import run_demo
 from app.embedded.stack import Stack
 from app.replay.api import Api, ApiError
@@ -58,10 +62,11 @@ def demo_command(
     ] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Replay a made-up week of three cities: two platforms, ten scenes, a few cheats."""
+    """Replay a made-up week of three cities: two platforms, ten scenes, a few cheats; and show a plant's day."""
     settings = load_settings()
     summary = Summary()
     market: list[MarketDay] = []
+    plant: list[PlantDay] = []
 
     async def work(stack: Stack) -> str:
         await bring_up_schema(stack)
@@ -91,16 +96,18 @@ def demo_command(
                 summary=summary,
             )
             market.append(await _go_shopping(settings, stack, base, api, summary.shoppers))
-            kept = summary.as_dict() | {"merchant": market[0].as_dict()}
+            plant.append(await _visit_plant(settings, stack, base))
+            kept = summary.as_dict() | {"merchant": market[0].as_dict(), "plant": plant[0].as_dict()}
             (settings.data_dir / DEMO_FILE).write_text(json.dumps(kept, default=str))
             return base
 
     base = _run_until_interrupted(settings, work, summary, as_json=as_json)
     if base and as_json:
-        print_json(summary.as_dict() | {"merchant": market[0].as_dict()})
+        print_json(summary.as_dict() | {"merchant": market[0].as_dict(), "plant": plant[0].as_dict()})
     elif base:
         summary.render(console)
         market[0].render(console)
+        plant[0].render(console)
         _where_to_look(summary.look, base)
 
 
@@ -116,6 +123,17 @@ async def _go_shopping(
         Api(base, cafe.client_id, cafe.secret) as merchant,
     ):
         return await run_market((operator, second), merchant, cafe.organisation_id, tokens, settings.data_dir)
+
+
+async def _visit_plant(settings: Settings, stack: Stack, base: str) -> PlantDay:
+    """The made-up plant is onboarded and sends its readings."""
+    office = await local_client(settings, stack, OrganisationKind.OPERATOR, PLANTS_OPERATOR)
+    async with Api(base, office.client_id, office.secret) as operator:
+        enterprise_id = await onboard_plant(operator)
+    holder_id = parse_public_id("hld", enterprise_id)
+    meters = await local_client(settings, stack, OrganisationKind.ENTERPRISE, PLANT_NAME, holder_id)
+    async with Api(base, meters.client_id, meters.secret) as plant:
+        return await run_plant(plant, enterprise_id, utc_now())
 
 
 def replay_command(
@@ -229,6 +247,8 @@ def _show_kept(kept: dict[str, Any], base: str, *, as_json: bool) -> None:
         f"{kept['co2e_kg']} kg CO2e, {kept['points']:,} points. `tanpuhui demo` replays it again.",
         highlight=False,
     )
+    if "plant" in kept:
+        PlantDay(**kept["plant"]).render(console)
     _where_to_look(kept["look"], base)
 
 
