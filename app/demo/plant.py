@@ -135,8 +135,8 @@ async def _read(plant: Api, meters: dict[str, Any], day: dt.date, shown: PlantDa
     async def uses(number: str, step: str) -> list[dict[str, Any]]:
         path = f"{_DOOR}/meters/{meters[number]['meter_id']}/uses"
         until = day + dt.timedelta(days=1)
-        query: dict[str, str | int] = {"step": step, "from": day.isoformat(), "to": until.isoformat(), "limit": 200}
-        found: list[dict[str, Any]] = (await plant.get(path, **query))["items"]
+        query = {"from": day.isoformat(), "to": until.isoformat()}
+        found: list[dict[str, Any]] = (await plant.get(path, step=step, limit=200, **query))["items"]
         return found
 
     hours = await uses(IMPORT, "hour")
