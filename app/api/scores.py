@@ -216,7 +216,7 @@ def _known_cards(services: "Services") -> Callable[[ScoreCards], None]:
     "/v1/operator/conduct-records",
     response_model=ConductRecordList,
     summary="Conduct on record in the region, the newest first",
-    **operation(scopes.SCORES_READ, errors=("request.invalid",)),
+    **operation(scopes.SCORES_READ, errors=(HolderNotFound, "request.invalid")),
 )
 async def list_conduct(
     principal: Reader,
