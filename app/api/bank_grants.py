@@ -30,6 +30,8 @@ from app.banking.schemas import (
     CustomerGrantView,
 )
 from app.database import driver_of
+from app.my_data import access
+from app.my_data.schemas import AccessList, access_view
 from app.wiring import Services
 
 router = APIRouter(tags=["bank grants"])
@@ -45,6 +47,7 @@ _CONFLICT = "request.idempotency_conflict"
 _GRANTING = (BankUnknown, TextUnknown, PeriodRefused, OfMinor, AccountClosed, _CONFLICT)
 _ENDING = (BankGrantNotFound, BankGrantEnded, AccountClosed, _CONFLICT)
 GrantId = Annotated[str, Path(description="`bgr_…`", examples=["bgr_01a1fc693a86700e9ae525ac545ac6cd"])]
+Owner = Annotated[Principal, Depends(caller(scopes.ENTERPRISE_BANK_GRANTS))]
 Bank = Annotated[Principal, Depends(caller(scopes.BANK_GRANTS_READ))]
 
 
@@ -83,6 +86,59 @@ async def withdraw_bank(
 ) -> Response:
     """Nothing is answered or told under it any more once this is acknowledged."""
     return await _withdraw(grant_id, request, principal, services)
+
+
+@router.get(
+    "/v1/enterprises/bank-grants",
+    response_model=BankGrantList,
+    summary="What one's own enterprise lets banks see, the newest first",
+    **operation(scopes.ENTERPRISE_BANK_GRANTS, errors=("request.invalid",)),
+)
+async def enterprise_bank_grants(
+    principal: Owner, services: ServicesDep, limit: my.Limit = 50, cursor: my.Cursor = None
+) -> Response:
+    """Live ones, and those that are over. For owners alone."""
+    return await _listed(principal, services, limit, cursor)
+
+
+@router.post(
+    "/v1/enterprises/bank-grants",
+    response_model=BankGrantAnswer,
+    summary="Let a bank see one's own enterprise's tier and label, score or report",
+    **operation(scopes.ENTERPRISE_BANK_GRANTS, body=BankGrantInput, examples=[_EXAMPLE], errors=_GRANTING),
+)
+async def grant_bank_enterprise(request: Request, principal: Owner, services: ServicesDep) -> Response:
+    """As a resident does, by the same text, with the same receipt. For owners alone."""
+    return await _grant(request, principal, services)
+
+
+@router.post(
+    "/v1/enterprises/bank-grants/{grant_id}/withdrawal",
+    response_model=BankGrantWithdrawal,
+    summary="End what a bank may see of one's own enterprise, at once",
+    **operation(scopes.ENTERPRISE_BANK_GRANTS, errors=_ENDING),
+)
+async def withdraw_bank_enterprise(
+    grant_id: GrantId, request: Request, principal: Owner, services: ServicesDep
+) -> Response:
+    """Nothing is answered or told under it any more once this is acknowledged."""
+    return await _withdraw(grant_id, request, principal, services)
+
+
+@router.get(
+    "/v1/enterprises/access-log",
+    response_model=AccessList,
+    summary="Who read data of one's own enterprise, the newest first",
+    **operation(scopes.ENTERPRISE_BANK_GRANTS, errors=("request.invalid",)),
+)
+async def enterprise_access_log(
+    principal: Owner, services: ServicesDep, limit: my.Limit = 50, cursor: my.Cursor = None
+) -> Response:
+    """What banks asked, answered or refused, and reads by operators."""
+    before = my.place("acc", cursor)
+    async with services.database.reading() as session:
+        rows = await access.page(session, my.own(principal), before, limit + 1)
+    return my.listed(rows, limit, access_view, lambda row: public_id("acc", row.id))
 
 
 @router.get(

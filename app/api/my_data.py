@@ -19,14 +19,13 @@ from app.auth import scopes, signatures
 from app.database import driver_of
 from app.my_data import access, erasure, exports
 from app.my_data.errors import ErasureNotFound, ExportNotFound
-from app.my_data.models import AccessRecord
 from app.my_data.schemas import (
     AccessList,
-    AccessView,
     CancelledAnswer,
     ErasureView,
     ExportList,
     ExportView,
+    access_view,
 )
 from app.wiring import Services
 
@@ -179,7 +178,7 @@ async def my_access_log(
     before = my.place("acc", cursor)
     async with services.database.reading() as session:
         rows = await access.page(session, my.own(principal), before, limit + 1)
-    return my.listed(rows, limit, _access, lambda row: public_id("acc", row.id))
+    return my.listed(rows, limit, access_view, lambda row: public_id("acc", row.id))
 
 
 def _link(services: Services, row: Any) -> str | None:
@@ -212,18 +211,4 @@ def _erasure(row: Any) -> dict[str, Any]:
         requested_at=row["requested_at"].isoformat(),
         due_at=row["due_at"].isoformat(),
         notice=erasure.NOTICE,
-    ).model_dump()
-
-
-def _access(row: AccessRecord) -> dict[str, Any]:
-    return AccessView.model_validate(
-        {
-            "access_id": public_id("acc", row.id),
-            "at": row.at.isoformat(),
-            "reader": row.reader_name,
-            "what": row.what,
-            "target": row.target,
-            "purpose": row.purpose,
-            "refused": row.refused,
-        }
     ).model_dump()

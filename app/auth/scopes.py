@@ -58,6 +58,7 @@ LABELS_READ = "operator:labels:read"
 LABELS_WRITE = "operator:labels:write"
 LABELS_APPROVE = "operator:labels:approve"
 BANK_SCORES_READ = "bank:scores:read"
+ENTERPRISE_BANK_GRANTS = "enterprises:bank_grants:write"
 BANK_WEBHOOKS = "bank:webhooks:write"
 BANKS_READ = "operator:banks:read"
 BANKS_WRITE = "operator:banks:write"
@@ -124,6 +125,7 @@ DESCRIPTIONS = {
     LABELS_READ: "Read rules of labels, figures and labels of the region's enterprises",
     LABELS_WRITE: "Draft rules of labels, record figures, begin runs",
     LABELS_APPROVE: "Approve rules of labels that others wrote, publish labels",
+    ENTERPRISE_BANK_GRANTS: "Let banks see one's own enterprise, withdraw it, read who asked",
     BANK_SCORES_READ: "Ask for tiers, scores and labels of holders who granted it, and monitor them",
     BANK_WEBHOOKS: "Register webhooks, see and replay their deliveries",
     BANKS_READ: "Read by which channels scores are exported to banks of the region",
@@ -139,7 +141,7 @@ DESCRIPTIONS = {
 
 _VIEWER = (STRUCTURE_READ, LABEL_READ, READINGS_READ)
 _ENERGY_MANAGER = (STRUCTURE_WRITE, FIGURES_WRITE, READINGS_WRITE)
-_OWNER = (MEMBERS_WRITE,)
+_OWNER = (MEMBERS_WRITE, ENTERPRISE_BANK_GRANTS)
 ROLES: dict[Role, frozenset[str]] = {
     Role.VIEWER: frozenset(_VIEWER),
     Role.ENERGY_MANAGER: frozenset({*_VIEWER, *_ENERGY_MANAGER}),

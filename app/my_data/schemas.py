@@ -1,11 +1,15 @@
 """What residents and operators say and see of exports, erasure, corrections and who read what."""
 
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from accounts.fields import Region, Text
+from accounts.ids import public_id
 from app.my_data.access import What
+
+if TYPE_CHECKING:
+    from app.my_data.models import AccessRecord
 
 ACTIVITY_ID = "act_01a1fc693a86700e9ae525ac545ac6cd"
 
@@ -130,3 +134,18 @@ class CorrectionDecisionInput(_Input):
 
     accepted: bool = Field(strict=True)
     reason: Text = Field(examples=["address proof seen"])
+
+
+def access_view(row: "AccessRecord") -> dict[str, Any]:
+    """A read as its holder sees it."""
+    return AccessView.model_validate(
+        {
+            "access_id": public_id("acc", row.id),
+            "at": row.at.isoformat(),
+            "reader": row.reader_name,
+            "what": row.what,
+            "target": row.target,
+            "purpose": row.purpose,
+            "refused": row.refused,
+        }
+    ).model_dump()

@@ -371,6 +371,10 @@ ROUTES: dict[tuple[str, str], dict[str, int]] = {
     ("POST", "/v1/me/bank-grants"): rights(),
     ("POST", "/v1/me/bank-grants/{grant_id}/withdrawal"): rights(),
     ("GET", "/v1/bank/grants"): rights(bank=200),
+    ("GET", "/v1/enterprises/bank-grants"): rights(enterprise=200),
+    ("POST", "/v1/enterprises/bank-grants"): rights(enterprise=422),
+    ("POST", "/v1/enterprises/bank-grants/{grant_id}/withdrawal"): rights(enterprise=404),
+    ("GET", "/v1/enterprises/access-log"): rights(enterprise=200),
     # Nobody is named by a reference of ones, and nobody is on the list.
     ("POST", "/v1/bank/tiers/query"): rights(bank=403),
     ("POST", "/v1/bank/scores/query"): rights(bank=403),
@@ -770,6 +774,7 @@ async def call(who: Caller, method: str, path: str, revision_id: str = "") -> ht
         "/mandate-terms": {"json": TERMS} if method == "POST" else {},
         "/v1/bindings": {"json": {"link_token": "x", "user_id": "u"}},
         "/decision": {"json": {"accepted": True, "reason": "x"}},
+        "/enterprises/bank-grants": {"json": {}} if method == "POST" else {},
         "/tiers/query": {"json": NOBODY | {"purpose": "loan_application", "card": "resident"}},
         "/scores/query": {"json": NOBODY | {"purpose": "loan_application", "card": "resident"}},
         "/labels/query": {"json": NOBODY | {"purpose": "loan_application"}},
