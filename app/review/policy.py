@@ -36,7 +36,7 @@ def city_of(region: str) -> str:
     return "" if region.endswith("0000") else region[:4]
 
 
-class Step(Data):
+class SignalStep(Data):
     """From this score on, of 100, this is done with the act."""
 
     from_score: Score
@@ -46,7 +46,7 @@ class Step(Data):
 class Watch(Data):
     """A signal that is evaluated. Without steps it is recorded, and the act passes."""
 
-    steps: Annotated[tuple[Step, ...], Field(max_length=2)] = ()
+    steps: Annotated[tuple[SignalStep, ...], Field(max_length=2)] = ()
 
     @model_validator(mode="after")
     def _in_order(self) -> "Watch":
