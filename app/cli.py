@@ -82,6 +82,7 @@ COMMANDS = {
     ),
     "claims": ("claims:claims", "Archive old months of claims."),
     "person-keys": ("person_keys:person_keys", "Rotate the key of person keys."),
+    "banks": ("banks:banks", "Connect banks' own systems, to tell them and to compare books."),
     "neighbours": (
         "neighbours:neighbours",
         "Register neighbouring deployments, and exchange claims with them.",

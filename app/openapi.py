@@ -34,6 +34,7 @@ from accounts.labels.rules import LabelRules
 from accounts.metering.schemas import ExchangeInput, ReadingInput
 from accounts.offsetting.schemas import FootprintInput, OffsetInput
 from accounts.schemas import HolderBatch, WithdrawalInput
+from app.api.bank_reports import CreditReportInput, VerificationRequest
 from app.api.payments import PaymentInput
 from app.api.platforms import ReversalRequest
 from app.api.ranks import RankChoiceInput
@@ -55,7 +56,7 @@ from app.crediting.precedence_choice import PreferredPlatformInput
 from app.crediting.schemas import ActivityReport
 from app.disputes.schemas import ContestInput, DisputeDecision
 from app.labels.schemas import FiguresInput, OperatorFigureBatch
-from app.lending.schemas import BankProductInput, LoanCorrection, LoanInput
+from app.lending.schemas import BankProductInput, LoanCorrection, LoanInput, QuoteInput
 from app.my_data.schemas import CorrectionDecisionInput, CorrectionInput
 from app.neighbours.agreements import NeighbourAgreement
 from app.neighbours.schemas import DigestQuestions, YieldInput
@@ -203,6 +204,9 @@ NAMED = (
     BankProductInput,
     LoanInput,
     LoanCorrection,
+    QuoteInput,
+    CreditReportInput,
+    VerificationRequest,
     Problem,
 )
 DESCRIPTION = """\

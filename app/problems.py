@@ -605,6 +605,7 @@ CODES: dict[str, tuple[int, str, str]] = {
         "There is a newer version; read it again",
     ),
     "product.not_in_force": (409, "产品目前未生效或已结束", "No version of the product counts today"),
+    "report.not_found": (404, "报告不存在或无权查看", "No such report, or not yours"),
     "quote.not_found": (404, "报价不存在或无权查看", "No such quote, or not yours"),
     "loan.quote_not_eligible": (409, "该报价不符合条件,不能据此放款", "The quote granted nothing"),
     "loan.quote_not_valid": (

@@ -85,6 +85,7 @@ KEPT_TABLES = (
     "bank_products",
     "bank_product_terms",
     "bank_quotes",
+    "bank_differences",
     *of_agreements.KEPT_TABLES,
     *disputes.KEPT_TABLES,
     *reviews.KEPT_TABLES,

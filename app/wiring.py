@@ -23,6 +23,7 @@ from app.crediting.prepare import Preparer
 from app.crediting.repository import know_methodologies
 from app.crediting.rules import Rules
 from app.database import Database, engine_for
+from app.lending.exchange import BankExchange
 from app.metering.door import Readings
 from app.neighbours import setup as neighbours
 from app.neighbours.service import Neighbours
@@ -120,6 +121,7 @@ class Services:
     claims: Claims
     neighbours: Neighbours
     readings: Readings
+    banks: BankExchange
 
     def rules_now(self) -> Rules:
         """The rules that count at this moment, as far as this process knows; what credits asks the preparer."""
@@ -258,6 +260,7 @@ async def services(
             claims=claims,
             neighbours=exchange,
             readings=readings,
+            banks=BankExchange(database, tokens.keys, SecretBox(receipt_key), clock, http),
         )
         await intake.close()
         await desk.close()

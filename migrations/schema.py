@@ -17,6 +17,7 @@ import app.auth.resident_models
 import app.banking.desk_models
 import app.banking.models
 import app.clocks.models
+import app.credit_reports.models
 import app.crediting.comparisons
 import app.crediting.corroboration
 import app.crediting.models
@@ -24,6 +25,7 @@ import app.crediting.precedence_choice
 import app.crediting.settlements
 import app.disputes.models
 import app.jobs.models
+import app.lending.exchange_models
 import app.lending.models
 import app.my_data.models
 import app.neighbours.models
@@ -63,6 +65,8 @@ MODULES = (
     app.crediting.settlements,
     app.disputes.models,
     app.jobs.models,
+    app.credit_reports.models,
+    app.lending.exchange_models,
     app.lending.models,
     app.my_data.models,
     app.neighbours.models,

@@ -6,14 +6,15 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Response
 
 from accounts.errors import Fault
+from accounts.ids import public_id
 from app.api.access import ServicesDep, caller
-from app.api.http import json_response, operation
-from app.api.redeeming import Limit
+from app.api.http import cursor_of, json_response, operation
+from app.api.redeeming import Cursor, Limit
 from app.auth import scopes
-from app.auth.principal import Principal
+from app.auth.principal import Principal, prefix
 from app.database import driver_of
-from app.lending import statistics
-from app.lending.schemas import GreenCreditView
+from app.lending import exchange_repository, statistics
+from app.lending.schemas import BankDifferenceList, BankDifferenceView, GreenCreditView
 from app.problems import RequestError
 from dedup.periods import LOCAL
 
@@ -61,6 +62,32 @@ async def read_green_credit(
         next_cursor=rows[limit - 1]["place"] if len(rows) > limit else None,
     )
     return json_response(view.model_dump(mode="json"))
+
+
+@router.get(
+    "/differences",
+    response_model=BankDifferenceList,
+    summary="What banks' daily files say otherwise than what they reported",
+    **operation(scopes.GREEN_CREDIT_READ, errors=("request.invalid",)),
+)
+async def list_differences(
+    principal: Reader, services: ServicesDep, limit: Limit = 50, cursor: Cursor = None
+) -> Response:
+    """The latest first. The bank mends it by a report or a correction; what was found stays."""
+    before = cursor_of("bdf", cursor)
+    async with services.database.reading() as session:
+        rows = await exchange_repository.page_of_differences(
+            await driver_of(session), prefix(principal.region), before, limit + 1
+        )
+    items = [
+        BankDifferenceView(
+            difference_id=public_id("bdf", row["id"]),
+            **{name: value for name, value in row.items() if name != "id"},
+        )
+        for row in rows[:limit]
+    ]
+    following = items[-1].difference_id if len(rows) > limit else None
+    return json_response(BankDifferenceList(items=items, next_cursor=following).model_dump(mode="json"))
 
 
 def _first_day(month: str) -> datetime.date:

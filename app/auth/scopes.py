@@ -46,6 +46,7 @@ NEIGHBOURS_READ = "operator:neighbours:read"
 NEIGHBOURS_WRITE = "operator:neighbours:write"
 NEIGHBOURS_APPROVE = "operator:neighbours:approve"
 BANK_PRODUCTS_WRITE = "bank:products:write"
+BANK_REPORTS_READ = "bank:reports:read"
 GREEN_CREDIT_READ = "operator:green_credit:read"
 BANK_GRANTS_READ = "bank:grants:read"
 ENTERPRISES_READ = "operator:enterprises:read"
@@ -113,6 +114,7 @@ DESCRIPTIONS = {
     NEIGHBOURS_READ: "Read agreements with neighbours, and what is claimed here and there",
     NEIGHBOURS_WRITE: "Draft agreements with neighbours, reverse acts that a neighbour keeps",
     NEIGHBOURS_APPROVE: "Approve agreements with neighbours",
+    BANK_REPORTS_READ: "Ask for reports of holders who granted it",
     BANK_PRODUCTS_WRITE: "Publish one's own products, ask for quotes, report loans",
     GREEN_CREDIT_READ: "Read statistics of green credit of the region",
     BANK_GRANTS_READ: "Read what holders granted one's own bank, and under which names",
@@ -200,7 +202,13 @@ ALLOWED: dict[OrganisationKind, tuple[str, ...]] = {
         SCORES_APPROVE,
     ),
     OrganisationKind.NEIGHBOUR: (NEIGHBOUR_CLAIMS, FEDERATION_EVALUATE),
-    OrganisationKind.BANK: (BANK_PRODUCTS_WRITE, BANK_GRANTS_READ, BANK_SCORES_READ, BANK_WEBHOOKS),
+    OrganisationKind.BANK: (
+        BANK_PRODUCTS_WRITE,
+        BANK_REPORTS_READ,
+        BANK_GRANTS_READ,
+        BANK_SCORES_READ,
+        BANK_WEBHOOKS,
+    ),
     OrganisationKind.MERCHANT: (
         MERCHANT_OFFERS,
         MERCHANT_REDEMPTIONS,

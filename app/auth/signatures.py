@@ -14,6 +14,7 @@ RECEIPT = "tanpuhui-receipt"
 BINDING = "tanpuhui-binding"
 EXPORT = "tanpuhui-export"
 NEIGHBOUR = "tanpuhui-neighbour"
+REPORT = "tanpuhui-report"
 MAX_LENGTH = 4096
 
 

@@ -81,6 +81,10 @@ def recurring(services: "Services") -> list[Recurring]:  # noqa: C901 - one smal
         # Each page and each reversal commits by itself; the lease only spares the other processes the look.
         await services.neighbours.exchange_all()
 
+    async def exchange_with_banks(_session: AsyncSession, _now: datetime.datetime) -> None:
+        # Each message and each file commits by itself; the lease only spares the other processes the look.
+        await services.banks.run()
+
     async def decide_held(session: AsyncSession, now: datetime.datetime) -> None:
         await decide_due(services.database, session, services.rules_now(), now)
 
@@ -116,6 +120,7 @@ def recurring(services: "Services") -> list[Recurring]:  # noqa: C901 - one smal
         Recurring("decide_held", datetime.timedelta(minutes=1), decide_held),
         Recurring("forget_traces", datetime.timedelta(days=1), forget_traces),
         Recurring("exchange_claims", datetime.timedelta(minutes=5), exchange_claims),
+        Recurring("exchange_with_banks", datetime.timedelta(seconds=30), exchange_with_banks),
         Recurring("expire_points", datetime.timedelta(minutes=10), expire),
         Recurring("watch_customers", datetime.timedelta(minutes=10), watch_customers),
         Recurring("issue_settlements", datetime.timedelta(minutes=10), issue_settlements),

@@ -77,6 +77,10 @@ class Reached:
 REASONS: Final = {
     "level_in_table": ("等级列于产品条件表", "The level is in the product's table"),
     "level_not_in_table": ("等级未列于产品条件表", "The level is not in the product's table"),
+    "nothing_to_go_by": (
+        "该评分卡在主体所在地区未施行，或标签尚未公布",
+        "The card is not in force where the holder is, or no label was published",
+    ),
     "too_little_known": ("数据不足，尚无等级", "Too little is known yet: there is no level"),
     "other_kind_of_holder": ("产品不面向此类主体", "The product is not for this kind of holder"),
 }
@@ -87,7 +91,9 @@ def decide(table: tuple[Terms, ...], kinds_agree: bool, standing: Standing | Non
     """The terms that a holder reaches. The limit rounds down to whole fen, and a rate never falls below zero."""
     if not kinds_agree:
         return Reached(None, "other_kind_of_holder")
-    if standing is None or standing.level is None:
+    if standing is None:
+        return Reached(None, "nothing_to_go_by")
+    if standing.level is None:
         return Reached(None, "too_little_known")
     found = next((each for each in table if each.level == standing.level), None)
     if found is None:

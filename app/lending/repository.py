@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from accounts.repository import Driver, Row
 
 _PRODUCT = ", ".join(f"p.{name}" for name in BankProduct.model_fields)
-_QUOTE = ", ".join(BankQuote.model_fields)
+_QUOTE = ", ".join("answer::text AS answer" if name == "answer" else name for name in BankQuote.model_fields)
 _LOAN = ", ".join(GreenLoan.model_fields)
 
 
@@ -165,20 +165,6 @@ async def find_quote(driver: "Driver", bank_id: UUID, quote_id: UUID) -> "Row | 
         bank_id,
         quote_id,
     )
-
-
-async def page_of_quotes(driver: "Driver", bank_id: UUID, before: UUID | None, limit: int) -> "list[Row]":
-    """A bank's quotes, the newest first."""
-    rows: list[Row] = await driver.fetch(
-        """
-        SELECT id, answer FROM bank_quotes WHERE bank_id = $1 AND ($2::uuid IS NULL OR id < $2)
-        ORDER BY id DESC LIMIT $3
-        """,
-        bank_id,
-        before,
-        limit,
-    )
-    return rows
 
 
 async def insert_loan(driver: "Driver", loan: GreenLoan) -> bool:

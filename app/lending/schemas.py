@@ -161,13 +161,6 @@ class QuoteView(BaseModel):
     valid_until: datetime.datetime
 
 
-class QuoteList(BaseModel):
-    """A page of quotes, the newest first."""
-
-    items: list[QuoteView]
-    next_cursor: str | None
-
-
 class _LoanFigures(_Input):
     amount_fen: Fen
     rate_bp: RateBp = Field(description="The yearly rate that was agreed")
@@ -246,6 +239,27 @@ class GreenCreditGroup(BaseModel):
     amount_fen: int | None
     rate_bp: int | None = Field(description="Mean by amount, rounded down")
     funded_co2e_g: str | None = Field(description="A year, of the loans for which the bank told it")
+
+
+class BankDifferenceView(BaseModel):
+    """Something that a bank's file of a day says otherwise than what it reported."""
+
+    difference_id: str
+    bank: str
+    day: datetime.date
+    number: str
+    kind: Literal["missing", "unknown", "amount_differs", "rate_differs", "state_differs"]
+    region: str
+    ours: int | None = Field(description="Fen, or basis points where the rate differs")
+    theirs: int | None
+    found_at: datetime.datetime
+
+
+class BankDifferenceList(BaseModel):
+    """A page of differences, the latest first."""
+
+    items: list[BankDifferenceView]
+    next_cursor: str | None
 
 
 class GreenCreditTotal(BaseModel):

@@ -76,7 +76,73 @@ def _word(column: str, words: type[AccountKind] | type[EntryKind]) -> str:
     return f"CASE {column} {cases} END AS {column.partition('.')[2]}"
 
 
+_OF_BANKS = [
+    Section(
+        "quotes",
+        """
+        SELECT q.id AS quote_id, o.name AS bank_name, q.product_id, q.product_version, q.level, q.eligible, q.reason,
+               q.limit_from_bp, q.limit_to_bp, q.discount_from_bp, q.discount_to_bp, q.made_at, q.valid_until
+        FROM bank_quotes q JOIN organisations o ON o.id = q.bank_id WHERE q.holder_id = $1 ORDER BY q.id
+        """,
+        {
+            "quote_id": identified("quo"),
+            "bank_name": plain,
+            "product_id": identified("bpr"),
+            "product_version": plain,
+            "level": plain,
+            "eligible": plain,
+            "reason": plain,
+            "limit_from_bp": plain,
+            "limit_to_bp": plain,
+            "discount_from_bp": plain,
+            "discount_to_bp": plain,
+            "made_at": plain,
+            "valid_until": plain,
+        },
+    ),
+    Section(
+        "green_loans",
+        """
+        SELECT l.id AS loan_id, l.version, o.name AS bank_name, l.number, l.amount_fen, l.rate_bp, l.granted_on,
+               l.ends_on, l.funded_mg, l.state, l.reason, l.recorded_at
+        FROM green_loans l JOIN organisations o ON o.id = l.bank_id WHERE l.holder_id = $1 ORDER BY l.id, l.version
+        """,
+        {
+            "loan_id": identified("gln"),
+            "version": plain,
+            "bank_name": plain,
+            "number": plain,
+            "amount_fen": plain,
+            "rate_bp": plain,
+            "granted_on": plain,
+            "ends_on": plain,
+            "funded_mg": plain,
+            "state": plain,
+            "reason": plain,
+            "recorded_at": plain,
+        },
+    ),
+    Section(
+        "credit_reports",
+        """
+        SELECT r.id AS report_id, o.name AS bank_name, r.purpose, r.kind, r.as_of, r.issued_at, r.jws
+        FROM credit_reports r JOIN organisations o ON o.id = r.bank_id WHERE r.holder_id = $1 ORDER BY r.id
+        """,
+        {
+            "report_id": identified("crr"),
+            "bank_name": plain,
+            "purpose": plain,
+            "kind": plain,
+            "as_of": plain,
+            "issued_at": plain,
+            "jws": plain,
+        },
+    ),
+]
+"""What banks were told of the holder, and the loans that they reported."""
+
 SECTIONS: list[Section] = [
+    *_OF_BANKS,
     Section(
         "profile",
         """

@@ -33,6 +33,7 @@ PUBLIC = {
     ("get", "/v1/consent-texts/keys"),
     ("get", "/v1/mandate-terms"),
     ("get", "/v1/certificates/{certificate_id}"),
+    ("post", "/v1/reports/verification"),
     ("get", "/healthz"),
     ("get", "/readyz"),
 }

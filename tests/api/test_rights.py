@@ -118,6 +118,13 @@ ROUTES: dict[tuple[str, str], dict[str, int]] = {
     ("GET", "/v1/operator/quota-grants"): rights(operator=200, foreign_operator=200),
     ("GET", "/v1/operator/quota-use"): rights(operator=200, foreign_operator=200),
     ("GET", "/v1/bank/product-examples"): rights(bank=200),
+    ("POST", "/v1/bank/quotes"): rights(bank=403),
+    ("GET", "/v1/bank/quotes/{quote_id}"): rights(bank=404),
+    ("POST", "/v1/bank/reports"): rights(bank=403),
+    ("GET", "/v1/bank/reports/{report_id}"): rights(bank=404),
+    ("GET", "/v1/bank/reports/{report_id}/report.pdf"): rights(bank=404),
+    ("POST", "/v1/reports/verification"): ANYBODY,
+    ("GET", "/v1/operator/green-credit/differences"): rights(operator=200, foreign_operator=200),
     ("GET", "/v1/bank/products"): rights(bank=200),
     ("POST", "/v1/bank/products"): rights(bank=422),
     ("GET", "/v1/bank/products/{product_id}"): rights(bank=404),
@@ -557,6 +564,8 @@ IDS = {
     "neighbour": "nbr_",
     "product": "bpr_",
     "loan": "gln_",
+    "quote": "quo_",
+    "report": "crr_",
     "grant": "bgr_",
     "enterprise": "hld_",
     "invitation": "inv_",
@@ -715,6 +724,7 @@ async def recalculated(stage: Stage, drafted: str, database_urls: tuple[str, str
 async def call(who: Caller, method: str, path: str, revision_id: str = "") -> httpx.Response:
     step = {"json": {"reason": "x"}, "headers": ETAG}
     bodies: dict[str, dict[str, Any]] = {
+        "/reports/verification": {"json": {"jws": "x"}},
         "/submission": step,
         "/approval": step,
         "/activation": {"json": {"reason": "x", "activates_at": "2030-01-01T00:00:00Z"}, "headers": ETAG},
@@ -784,6 +794,8 @@ async def call(who: Caller, method: str, path: str, revision_id: str = "") -> ht
         "/bank/monitors": {"json": NOBODY | {"card": "resident"}} if method == "POST" else {},
         "/answer": {"json": {"decision": "upheld", "answer": "x"}},
         "/score-channels": {"json": CHANNEL} if method == "POST" else {},
+        "/bank/quotes": {"json": {"reference": "x", "product_id": "x"}},
+        "/bank/reports": {"json": {"reference": "x"}},
         "/bank/products": {"json": {}} if method == "POST" else {},
         "/bank/loans": {"json": {}} if method == "POST" else {},
         "/oauth/token": {
@@ -905,6 +917,7 @@ async def test_a_residents_token_only_reads(
 ) -> None:
     entrances = (
         "/oauth/token",
+        "/v1/reports/verification",
         "/v1/me/phone-codes",
         "/v1/me/sessions",
         "/v1/me/sessions/refresh",

@@ -58,6 +58,7 @@ PAGES = {
         "docs/labels.md",
         "docs/enterprises.md",
         "docs/banks.md",
+        "docs/loans.md",
         "docs/scores.md",
         "docs/metering.md",
     )
@@ -141,7 +142,7 @@ def test_commands_of_the_readme_exist(page):
         for used in re.findall(r"`make ([a-z-]+)", text):
             assert used in targets()
         for used in re.findall(
-            r"`tanpuhui ((?:(?:clients|methodologies|recalculations|audit|ranks|scores|neighbours|person-keys"
+            r"`tanpuhui ((?:(?:clients|methodologies|recalculations|audit|ranks|scores|banks|neighbours|person-keys"
             r"|claims) )?"
             r"[a-z-]+)",
             text,
@@ -177,6 +178,7 @@ def test_what_the_status_denies_is_not_there():
         "tokens",
         "neighbour",
         "bank",
+        "reports",
         "enterprises",
         "score-cards",
     }

@@ -25,4 +25,6 @@ async def known_loans(lender: Lender) -> dict[tuple[str, str], Any]:
         ("GET", "/v1/bank/loans/{loan_id}"): (loan, None, None),
         ("PUT", "/v1/bank/loans/{loan_id}"): (loan, {**figures, "reason": "x"}, 1),
         ("GET", "/v1/operator/green-credit"): ({}, None, None),
+        ("GET", "/v1/operator/green-credit/differences"): ({}, None, None),
+        ("POST", "/v1/reports/verification"): ({}, {"jws": "e30.e30.e30"}, None),
     }

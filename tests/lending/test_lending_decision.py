@@ -76,4 +76,4 @@ def test_the_published_case():
 )
 def test_reasons(kinds, level, reason):
     assert decide((Terms("a", 12_000, 12_000, 50, 50),), kinds, standing(level), Wish()).reason == reason
-    assert decide((), kinds, None, Wish()).eligible is False
+    assert decide((), True, None, Wish()).reason == "nothing_to_go_by"

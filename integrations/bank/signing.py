@@ -1,0 +1,63 @@
+"""JWS (RFC 7515) on bodies in both directions: ours by the deployment's keys, the bank's by keys that it gave.
+
+A body names who signed it for whom, has an id of its own and a time; an answer names the id that it answers. So
+neither a body of another conversation nor one that was recorded earlier is taken.
+"""
+
+import datetime
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import jwt
+
+from integrations.bank.errors import BankAway
+
+WINDOW: Final = datetime.timedelta(minutes=5)
+"""So far may the clocks of both sides be apart."""
+ALGORITHMS: Final = ("EdDSA", "ES256", "PS256", "RS256")
+Sign = Callable[[dict[str, Any]], str]
+
+
+@dataclass(frozen=True, slots=True)
+class BankKeys:
+    """The public keys of a bank, by their ids, and the names of both sides in `iss` and `aud`."""
+
+    keys: Mapping[str, jwt.PyJWK]
+    bank: str
+    ours: str
+
+    def read(self, token: str, now: datetime.datetime) -> dict[str, Any]:
+        """The claims of a body that the bank signed for us just now. Raises `BankAway`."""
+        try:
+            header = jwt.get_unverified_header(token)
+            key = self.keys[str(header.get("kid"))]
+            if header.get("alg") not in ALGORITHMS:
+                raise BankAway("an algorithm that is not allowed")
+            claims: dict[str, Any] = jwt.decode(
+                token,
+                key,
+                algorithms=[key.algorithm_name],
+                issuer=self.bank,
+                audience=self.ours,
+                options={"require": ["iat"], "verify_iat": False, "verify_exp": False},
+            )
+        except KeyError:
+            raise BankAway("signed with a key that is not the bank's") from None
+        except (jwt.PyJWTError, UnicodeError, RecursionError, ValueError):
+            raise BankAway("not signed by the bank") from None
+        issued = claims["iat"]
+        if not isinstance(issued, int) or abs(now.timestamp() - issued) > WINDOW.total_seconds():
+            raise BankAway("signed at another time")
+        return claims
+
+
+def read_keys(jwks: str) -> dict[str, jwt.PyJWK]:
+    """The keys of a JWK set (RFC 7517), public ones with an id each. Raises `ValueError`."""
+    try:
+        found = {str(key.key_id): key for key in jwt.PyJWKSet.from_json(jwks).keys if key.key_id}
+    except (jwt.PyJWTError, ValueError, TypeError, AttributeError):
+        raise ValueError("no set of keys") from None
+    if not found or any(key.algorithm_name not in ALGORITHMS for key in found.values()):
+        raise ValueError("no key with an id and an algorithm that is taken")
+    return found
