@@ -14,6 +14,7 @@ from accounts.agreement_schemas import (
     MandateTermsInput,
     OwnWithdrawalInput,
 )
+from accounts.alerts.schemas import AlertClosure
 from accounts.enterprises.member_schemas import (
     InvitationUse,
     MemberInvitation,
@@ -31,6 +32,7 @@ from accounts.enterprises.schemas import (
     SiteInput,
 )
 from accounts.labels.rules import LabelRules
+from accounts.load_shedding.schemas import SheddingChoice, SheddingLineInput, SheddingRequest
 from accounts.metering.schemas import ExchangeInput, ReadingInput
 from accounts.offsetting.schemas import FootprintInput, OffsetInput
 from accounts.schemas import HolderBatch, WithdrawalInput
@@ -184,6 +186,10 @@ NAMED = (
     RoleInput,
     EnterpriseInput,
     SiteInput,
+    AlertClosure,
+    SheddingLineInput,
+    SheddingRequest,
+    SheddingChoice,
     LineInput,
     LineCreation,
     MeterInput,

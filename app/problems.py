@@ -486,6 +486,26 @@ CODES: dict[str, tuple[int, str, str]] = {
         "读取之后已被他人修改,请重新读取",
         "Somebody changed it since you read it; read it again",
     ),
+    "alert.not_found": (404, "预警不存在或无权查看", "No such alert, or not yours"),
+    "alert.closed": (409, "该预警已关闭", "The alert is closed"),
+    "load_shedding.plan_not_found": (404, "方案不存在或无权查看", "No such plan, or not yours"),
+    "load_shedding.decided": (409, "该方案已采纳或放弃", "The plan was accepted or dropped before"),
+    "load_shedding.period": (
+        422,
+        "时段已过、超过一天,或开始时间在七天之后",
+        "The period is over, longer than a day, or more than seven days ahead",
+    ),
+    "load_shedding.no_lines": (
+        422,
+        "没有可用于计算的产线数据",
+        "No line has data that a plan could count with",
+    ),
+    "load_shedding.feeds": (
+        422,
+        "产线的供料关系成环,或相连的产线过多",
+        "What feeds what runs in a circle, or too many lines hang together",
+    ),
+    "load_shedding.option": (422, "方案没有该选项", "The plan has no such option"),
     "ranks.unavailable": (503, "排名暂不可用,请稍后重试", "Ranks are away right now; come back later"),
     "certificate.not_found": (404, "没有这份证书", "There is no such certificate"),
     "programme.not_found": (

@@ -3,8 +3,10 @@
 from sqlmodel import SQLModel
 
 import accounts.agreement_models
+import accounts.alerts.models
 import accounts.enterprises.models
 import accounts.labels.models
+import accounts.load_shedding.models
 import accounts.metering.models
 import accounts.models
 import accounts.offsetting.models
@@ -44,9 +46,11 @@ import points.redemption_models
 
 MODULES = (
     accounts.agreement_models,
+    accounts.alerts.models,
     accounts.enterprises.models,
     accounts.labels.models,
     accounts.metering.models,
+    accounts.load_shedding.models,
     accounts.models,
     accounts.offsetting.models,
     accounts.scores.models,

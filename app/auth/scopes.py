@@ -70,6 +70,10 @@ SCORES_WRITE = "operator:scores:write"
 SCORES_APPROVE = "operator:scores:approve"
 READINGS_READ = "enterprises:readings:read"
 READINGS_WRITE = "enterprises:readings:write"
+ALERTS_READ = "enterprises:alerts:read"
+ALERTS_WRITE = "enterprises:alerts:write"
+LOAD_SHEDDING_READ = "enterprises:load_shedding:read"
+LOAD_SHEDDING_WRITE = "enterprises:load_shedding:write"
 
 DESCRIPTIONS = {
     ACTIVITIES_WRITE: "Report activities and reverse own ones",
@@ -139,10 +143,14 @@ DESCRIPTIONS = {
     SCORES_APPROVE: "Approve which score cards are in force, withdraw a conduct from the record",
     READINGS_READ: "Read the readings of one's own meters, and what was used",
     READINGS_WRITE: "Send readings of one's own meters, and say when one was exchanged",
+    ALERTS_READ: "Read one's own alerts, and what one's meters are expected to use",
+    ALERTS_WRITE: "Acknowledge and close one's own alerts",
+    LOAD_SHEDDING_READ: "Read what one's own lines can do when load is to be shed, and plans",
+    LOAD_SHEDDING_WRITE: "Enter what one's own lines can do, make plans, accept and drop them",
 }
 
-_VIEWER = (STRUCTURE_READ, LABEL_READ, READINGS_READ)
-_ENERGY_MANAGER = (STRUCTURE_WRITE, FIGURES_WRITE, READINGS_WRITE)
+_VIEWER = (STRUCTURE_READ, LABEL_READ, READINGS_READ, ALERTS_READ, LOAD_SHEDDING_READ)
+_ENERGY_MANAGER = (STRUCTURE_WRITE, FIGURES_WRITE, READINGS_WRITE, ALERTS_WRITE, LOAD_SHEDDING_WRITE)
 _OWNER = (MEMBERS_WRITE, ENTERPRISE_BANK_GRANTS)
 ROLES: dict[Role, frozenset[str]] = {
     Role.VIEWER: frozenset(_VIEWER),

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from app.bench import (
     rows_account,
+    rows_alerts,
     rows_backtest,
     rows_claims,
     rows_dedup,
@@ -38,6 +39,7 @@ arrange(
         rows_oprf,
         rows_backtest,
         rows_dedup,
+        rows_alerts,
         rows_intake,
         rows_redeem,
         rows_memory,

@@ -7,6 +7,7 @@ from sqlalchemy import delete, text
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from app.alerts.job import learn_meters, look_at_meters
 from app.api.models import IdempotentAnswer
 from app.archives.job import archive_due
 from app.auth.residents import forget_sessions
@@ -104,6 +105,13 @@ def recurring(services: "Services") -> list[Recurring]:  # noqa: C901 - one smal
         # Each page commits by itself; the lease only spares the other processes the look.
         await watch(services.database, services.live.score_cards(), now)
 
+    async def learn(_session: AsyncSession, now: datetime.datetime) -> None:
+        # Each slice commits by itself; the lease only spares the other processes the look.
+        await learn_meters(services.database, now)
+
+    async def look(_session: AsyncSession, now: datetime.datetime) -> None:
+        await look_at_meters(services.database, now)
+
     return [
         Recurring("make_partitions", datetime.timedelta(days=1), make_partitions),
         Recurring("forget_answers", datetime.timedelta(days=1), forget_answers),
@@ -121,6 +129,8 @@ def recurring(services: "Services") -> list[Recurring]:  # noqa: C901 - one smal
         Recurring("forget_traces", datetime.timedelta(days=1), forget_traces),
         Recurring("exchange_claims", datetime.timedelta(minutes=5), exchange_claims),
         Recurring("exchange_with_banks", datetime.timedelta(seconds=30), exchange_with_banks),
+        Recurring("learn_meters", datetime.timedelta(minutes=1), learn),
+        Recurring("look_at_meters", datetime.timedelta(minutes=1), look),
         Recurring("expire_points", datetime.timedelta(minutes=10), expire),
         Recurring("watch_customers", datetime.timedelta(minutes=10), watch_customers),
         Recurring("issue_settlements", datetime.timedelta(minutes=10), issue_settlements),

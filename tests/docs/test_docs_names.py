@@ -57,9 +57,11 @@ PAGES = {
         "docs/review.md",
         "docs/labels.md",
         "docs/enterprises.md",
+        "docs/alerts.md",
         "docs/banks.md",
         "docs/loans.md",
         "docs/scores.md",
+        "docs/load-shedding.md",
         "docs/metering.md",
     )
 }
