@@ -33,6 +33,9 @@ from app.api import (
     corrections,
     disputes,
     enterprise_alerts,
+    enterprise_budgets,
+    enterprise_emissions,
+    enterprise_evidence,
     enterprise_labels,
     enterprise_load_shedding,
     enterprise_members,
@@ -56,6 +59,7 @@ from app.api import (
     offer_review,
     operator,
     operator_enterprises,
+    operator_factors,
     operator_neighbours,
     payments,
     platform_quality,
@@ -124,6 +128,9 @@ DOORS = (
     my_data,
     corrections,
     disputes,
+    enterprise_budgets,
+    enterprise_emissions,
+    enterprise_evidence,
     reviews,
     clocks,
     public,
@@ -159,6 +166,7 @@ DOORS = (
     label_figures,
     label_rules,
     scores,
+    operator_factors,
 )
 """What is asked most stands first: routes are tried one after the other."""
 HTTP_CODES = {404: "request.not_found", 405: "request.method", 413: "request.too_large"}

@@ -15,6 +15,16 @@ from accounts.agreement_schemas import (
     OwnWithdrawalInput,
 )
 from accounts.alerts.schemas import AlertClosure
+from accounts.emissions.schemas import (
+    CertificateInput,
+    CertificateWithdrawal,
+    FactorApproval,
+    FactorInput,
+    FuelInput,
+    ProcessInput,
+    ProcessReplacement,
+)
+from accounts.energy_budgets.schemas import QuotaInput
 from accounts.enterprises.member_schemas import (
     InvitationUse,
     MemberInvitation,
@@ -179,6 +189,14 @@ NAMED = (
     ConductInput,
     ConductWithdrawalInput,
     DigestQuestions,
+    CertificateInput,
+    CertificateWithdrawal,
+    FactorApproval,
+    FactorInput,
+    FuelInput,
+    ProcessInput,
+    ProcessReplacement,
+    QuotaInput,
     EnterpriseOnboarding,
     InvitationUse,
     MemberInvitation,

@@ -446,6 +446,37 @@ CODES: dict[str, tuple[int, str, str]] = {
         "该时刻已登记另一次换表",
         "Another exchange of that time is known",
     ),
+    "emissions.factor_unfit": (
+        422,
+        "排放因子填写不符合要求",
+        "The factor could not be used as it is written",
+    ),
+    "emissions.factor_not_found": (404, "排放因子不存在或无权查看", "No such emission factor, or not yours"),
+    "emissions.approve_own": (409, "须由另一位运营方核准", "Who proposed it does not put it in force"),
+    "emissions.factor_decided": (409, "该因子已生效", "The factor is in force already"),
+    "emissions.out_of_region": (403, "该地区不在权限范围内", "This region is not yours"),
+    "emissions.fuel_unfit": (
+        422,
+        "该计量点的能源品种没有此燃料,或煤与焦炭未注明炉型",
+        "The meter measures no such fuel, or coal is said without its furnace",
+    ),
+    "emissions.certificate_used": (409, "该绿证已被使用", "This certificate counts already"),
+    "emissions.certificate_not_found": (
+        404,
+        "绿证不存在、已撤回或无权查看",
+        "No such certificate, or not yours, or withdrawn",
+    ),
+    "emissions.process_not_found": (
+        404,
+        "过程排放不存在或无权查看",
+        "No such process emissions, or not yours",
+    ),
+    "emissions.process_replaced": (409, "该条目已被更正", "Another row has replaced this one"),
+    "emissions.statement_not_found": (
+        404,
+        "当时没有该月的报表",
+        "No statement of this month was kept by then",
+    ),
     "enterprise.not_found": (404, "企业不存在或无权查看", "No such enterprise, or not yours"),
     "enterprise.site_not_found": (404, "厂区不存在或无权查看", "No such site, or not yours"),
     "enterprise.line_not_found": (

@@ -4,6 +4,8 @@ from sqlmodel import SQLModel
 
 import accounts.agreement_models
 import accounts.alerts.models
+import accounts.emissions.models
+import accounts.energy_budgets.models
 import accounts.enterprises.models
 import accounts.labels.models
 import accounts.load_shedding.models
@@ -47,6 +49,8 @@ import points.redemption_models
 MODULES = (
     accounts.agreement_models,
     accounts.alerts.models,
+    accounts.emissions.models,
+    accounts.energy_budgets.models,
     accounts.enterprises.models,
     accounts.labels.models,
     accounts.metering.models,

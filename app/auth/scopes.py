@@ -74,6 +74,12 @@ ALERTS_READ = "enterprises:alerts:read"
 ALERTS_WRITE = "enterprises:alerts:write"
 LOAD_SHEDDING_READ = "enterprises:load_shedding:read"
 LOAD_SHEDDING_WRITE = "enterprises:load_shedding:write"
+REPORT_READ = "enterprises:report:read"
+EVIDENCE_WRITE = "enterprises:evidence:write"
+BUDGETS_WRITE = "enterprises:budgets:write"
+FACTORS_READ = "operator:factors:read"
+FACTORS_WRITE = "operator:factors:write"
+FACTORS_APPROVE = "operator:factors:approve"
 
 DESCRIPTIONS = {
     ACTIVITIES_WRITE: "Report activities and reverse own ones",
@@ -147,10 +153,24 @@ DESCRIPTIONS = {
     ALERTS_WRITE: "Acknowledge and close one's own alerts",
     LOAD_SHEDDING_READ: "Read what one's own lines can do when load is to be shed, and plans",
     LOAD_SHEDDING_WRITE: "Enter what one's own lines can do, make plans, accept and drop them",
+    REPORT_READ: "Read one's own emissions, reports and energy budget",
+    EVIDENCE_WRITE: "Enter one's own fuels, green certificates and process emissions, keep statements",
+    BUDGETS_WRITE: "Enter one's own energy quotas",
+    FACTORS_READ: "Read emission factors of the region that operators entered",
+    FACTORS_WRITE: "Propose emission factors of the region",
+    FACTORS_APPROVE: "Put emission factors in force that others proposed",
 }
 
-_VIEWER = (STRUCTURE_READ, LABEL_READ, READINGS_READ, ALERTS_READ, LOAD_SHEDDING_READ)
-_ENERGY_MANAGER = (STRUCTURE_WRITE, FIGURES_WRITE, READINGS_WRITE, ALERTS_WRITE, LOAD_SHEDDING_WRITE)
+_VIEWER = (STRUCTURE_READ, LABEL_READ, READINGS_READ, ALERTS_READ, LOAD_SHEDDING_READ, REPORT_READ)
+_ENERGY_MANAGER = (
+    STRUCTURE_WRITE,
+    FIGURES_WRITE,
+    READINGS_WRITE,
+    ALERTS_WRITE,
+    LOAD_SHEDDING_WRITE,
+    EVIDENCE_WRITE,
+    BUDGETS_WRITE,
+)
 _OWNER = (MEMBERS_WRITE, ENTERPRISE_BANK_GRANTS)
 ROLES: dict[Role, frozenset[str]] = {
     Role.VIEWER: frozenset(_VIEWER),
@@ -208,6 +228,9 @@ ALLOWED: dict[OrganisationKind, tuple[str, ...]] = {
         SCORES_READ,
         SCORES_WRITE,
         SCORES_APPROVE,
+        FACTORS_READ,
+        FACTORS_WRITE,
+        FACTORS_APPROVE,
     ),
     OrganisationKind.NEIGHBOUR: (NEIGHBOUR_CLAIMS, FEDERATION_EVALUATE),
     OrganisationKind.BANK: (

@@ -15,6 +15,7 @@ from app.banking.watching import watch
 from app.clocks.job import measure_clocks
 from app.crediting.precedence import move_outranked
 from app.database import driver_of
+from app.jobs.enterprises import keep_statements, warn_of_budgets
 from app.jobs.expiry import expire_points
 from app.jobs.runner import Recurring
 from app.my_data import jobs as my_data
@@ -98,6 +99,13 @@ def recurring(services: "Services") -> list[Recurring]:  # noqa: C901 - one smal
     async def score(session: AsyncSession, now: datetime.datetime) -> None:
         await count_and_score(services, session, now)
 
+    async def keep_emission_statements(_session: AsyncSession, now: datetime.datetime) -> None:
+        # Each slice commits by itself; the lease only spares the other processes the look.
+        await keep_statements(services.database, now)
+
+    async def warn_of_energy_budgets(_session: AsyncSession, now: datetime.datetime) -> None:
+        await warn_of_budgets(services.database, now)
+
     async def archive_claims(session: AsyncSession, now: datetime.datetime) -> None:
         await archive_due(services.settings, services.database, session, services.rules_now(), now)
 
@@ -135,6 +143,8 @@ def recurring(services: "Services") -> list[Recurring]:  # noqa: C901 - one smal
         Recurring("watch_customers", datetime.timedelta(minutes=10), watch_customers),
         Recurring("issue_settlements", datetime.timedelta(minutes=10), issue_settlements),
         Recurring("take_scores", datetime.timedelta(minutes=1), score),
+        Recurring("keep_emission_statements", datetime.timedelta(minutes=10), keep_emission_statements),
+        Recurring("warn_of_energy_budgets", datetime.timedelta(days=1), warn_of_energy_budgets),
         Recurring("rotate_keys", datetime.timedelta(hours=6), rotate_keys),
         *my_data.recurring(services),
     ]

@@ -273,6 +273,27 @@ ROUTES: dict[tuple[str, str], dict[str, int]] = {
     ("GET", "/v1/enterprises/meters/{meter_id}/gaps"): rights(enterprise=422),
     ("GET", "/v1/enterprises/meters/{meter_id}/exchanges"): rights(enterprise=404),
     ("POST", "/v1/enterprises/meters/{meter_id}/exchanges"): rights(enterprise=400),
+    ("GET", "/v1/enterprises/emissions"): rights(enterprise=422),
+    ("GET", "/v1/enterprises/reports/{month}"): rights(enterprise=422),
+    ("GET", "/v1/enterprises/reports/{month}/statements"): rights(enterprise=422),
+    ("POST", "/v1/enterprises/reports/{month}/statements"): rights(enterprise=422),
+    ("GET", "/v1/enterprises/fuels"): rights(enterprise=200),
+    ("POST", "/v1/enterprises/fuels"): rights(enterprise=400),
+    ("GET", "/v1/enterprises/green-certificates"): rights(enterprise=200),
+    ("POST", "/v1/enterprises/green-certificates"): rights(enterprise=400),
+    ("POST", "/v1/enterprises/green-certificates/{certificate_id}/withdrawal"): rights(enterprise=404),
+    ("GET", "/v1/enterprises/process-emissions"): rights(enterprise=200),
+    ("POST", "/v1/enterprises/process-emissions"): rights(enterprise=400),
+    ("POST", "/v1/enterprises/process-emissions/{process_id}/replacement"): rights(enterprise=400),
+    ("GET", "/v1/enterprises/energy-quotas"): rights(enterprise=200),
+    ("POST", "/v1/enterprises/energy-quotas"): rights(enterprise=400),
+    ("GET", "/v1/enterprises/energy-budgets"): rights(enterprise=200),
+    ("GET", "/v1/enterprises/energy-budgets/warnings"): rights(enterprise=200),
+    ("GET", "/v1/operator/emission-factors"): rights(operator=200, foreign_operator=200),
+    ("POST", "/v1/operator/emission-factors"): rights(operator=400, foreign_operator=400),
+    ("POST", "/v1/operator/emission-factors/{factor_id}/approval"): rights(
+        operator=404, foreign_operator=404
+    ),
     ("GET", "/v1/operator/enterprises"): rights(operator=200, foreign_operator=200),
     ("POST", "/v1/operator/enterprises"): rights(operator=400, foreign_operator=400),
     ("GET", "/v1/operator/enterprises/{enterprise_id}"): rights(operator=404, foreign_operator=404),
@@ -591,6 +612,9 @@ IDS = {
     "review": "srv_",
     "channel": "sch_",
     "record": "cnd_",
+    "certificate": "gec_",
+    "process": "prc_",
+    "factor": "efa_",
 }
 NOBODY = {"customer": {"reference": "cus_" + "1" * 32}}
 CHANNEL = {"bank_id": "org_" + "1" * 32, "name": "x", "basis": "x"}

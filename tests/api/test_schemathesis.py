@@ -15,6 +15,7 @@ from agreements.made import things_of
 from agreements.people import signed_in
 from alerts.known import known_alerts
 from api.stage import Stage
+from emissions.known import known_emissions
 from enterprises.known import known_memberships, known_readings, known_structure
 from enterprises.plant import Plant, made_plant
 from helpers import Caller, metro
@@ -159,6 +160,7 @@ async def redeeming(
     known |= await known_structure(plant)
     known |= await known_labels(plant)
     known |= await known_memberships(plant, await stage.city.signed_in(stage.holder))
+    known |= await known_emissions(plant)
     known |= await known_readings(plant)
     known |= await known_alerts(plant)
     return known, merchant, resident

@@ -62,6 +62,7 @@ PAGES = {
         "docs/loans.md",
         "docs/scores.md",
         "docs/load-shedding.md",
+        "docs/emissions.md",
         "docs/metering.md",
     )
 }

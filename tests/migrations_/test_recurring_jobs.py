@@ -182,6 +182,8 @@ async def test_the_services_own_jobs(service: Services, owner: asyncpg.Connectio
         "forget_sessions",
         "rotate_keys",
         "take_scores",
+        "keep_emission_statements",
+        "warn_of_energy_budgets",
         "compare_shadows",
         "recalculate",
         "archive_claims",
