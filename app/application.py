@@ -44,7 +44,9 @@ from app.api import (
     factors,
     green_credit,
     label_figures,
+    label_previews,
     label_rules,
+    label_runs,
     mandates,
     me,
     merchant,
@@ -164,9 +166,11 @@ DOORS = (
     operator_enterprises,
     enterprise_labels,
     label_figures,
+    label_previews,
     label_rules,
     scores,
     operator_factors,
+    label_runs,
 )
 """What is asked most stands first: routes are tried one after the other."""
 HTTP_CODES = {404: "request.not_found", 405: "request.method", 413: "request.too_large"}

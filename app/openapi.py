@@ -67,7 +67,12 @@ from app.claiming.schemas import ActInput, ClaimInput, ClaimReleaseInput, Disclo
 from app.crediting.precedence_choice import PreferredPlatformInput
 from app.crediting.schemas import ActivityReport
 from app.disputes.schemas import ContestInput, DisputeDecision
-from app.labels.schemas import FiguresInput, OperatorFigureBatch
+from app.labels.schemas import (
+    FiguresInput,
+    LabelPublicationInput,
+    LabelRunInput,
+    OperatorFigureBatch,
+)
 from app.lending.schemas import BankProductInput, LoanCorrection, LoanInput, QuoteInput
 from app.my_data.schemas import CorrectionDecisionInput, CorrectionInput
 from app.neighbours.agreements import NeighbourAgreement
@@ -188,6 +193,8 @@ NAMED = (
     ScoreCards,
     ConductInput,
     ConductWithdrawalInput,
+    LabelRunInput,
+    LabelPublicationInput,
     DigestQuestions,
     CertificateInput,
     CertificateWithdrawal,

@@ -18,6 +18,8 @@ from app.database import driver_of
 from app.jobs.enterprises import keep_statements, warn_of_budgets
 from app.jobs.expiry import expire_points
 from app.jobs.runner import Recurring
+from app.labels.emissions import emitted_at
+from app.labels.job import label_enterprises
 from app.my_data import jobs as my_data
 from app.ranks import service as ranks
 from app.ranks.store import Ranks
@@ -87,6 +89,10 @@ def recurring(services: "Services") -> list[Recurring]:  # noqa: C901 - one smal
         # Each message and each file commits by itself; the lease only spares the other processes the look.
         await services.banks.run()
 
+    async def labels(session: AsyncSession, now: datetime.datetime) -> None:
+        # Each slice commits by itself; the lease only spares the other processes the look.
+        await label_enterprises(services.database, session, services.live.labels, emitted_at(now), now)
+
     async def decide_held(session: AsyncSession, now: datetime.datetime) -> None:
         await decide_due(services.database, session, services.rules_now(), now)
 
@@ -133,6 +139,7 @@ def recurring(services: "Services") -> list[Recurring]:  # noqa: C901 - one smal
         Recurring("move_outranked", datetime.timedelta(seconds=10), take_over),
         Recurring("archive_claims", datetime.timedelta(days=1), archive_claims),
         Recurring("measure_clocks", datetime.timedelta(hours=1), clocks),
+        Recurring("label_enterprises", datetime.timedelta(minutes=1), labels),
         Recurring("decide_held", datetime.timedelta(minutes=1), decide_held),
         Recurring("forget_traces", datetime.timedelta(days=1), forget_traces),
         Recurring("exchange_claims", datetime.timedelta(minutes=5), exchange_claims),

@@ -247,6 +247,13 @@ ROUTES: dict[tuple[str, str], dict[str, int]] = {
     ("GET", "/v1/enterprises/label/benchmark"): rights(enterprise=409),
     ("POST", "/v1/operator/label-figures/batch"): rights(operator=400, foreign_operator=400),
     ("GET", "/v1/operator/enterprises/{enterprise_id}/figures"): rights(operator=404, foreign_operator=404),
+    ("GET", "/v1/enterprises/label/preview"): rights(enterprise=409),
+    ("GET", "/v1/enterprises/label/improvement"): rights(enterprise=409),
+    ("GET", "/v1/operator/label-runs"): rights(operator=200, foreign_operator=200),
+    ("POST", "/v1/operator/label-runs"): rights(operator=400, foreign_operator=400),
+    ("GET", "/v1/operator/label-runs/{run_id}"): rights(operator=404, foreign_operator=404),
+    ("GET", "/v1/operator/label-runs/{run_id}/labels"): rights(operator=404, foreign_operator=404),
+    ("POST", "/v1/operator/label-runs/{run_id}/publication"): rights(operator=400, foreign_operator=400),
     ("GET", "/v1/operator/label-rules"): rights(operator=200, foreign_operator=200),
     ("GET", "/v1/operator/label-rules/examples"): rights(operator=200, foreign_operator=200),
     ("POST", "/v1/operator/label-rules"): rights(operator=400, foreign_operator=400),
@@ -615,6 +622,7 @@ IDS = {
     "certificate": "gec_",
     "process": "prc_",
     "factor": "efa_",
+    "run": "lbr_",
 }
 NOBODY = {"customer": {"reference": "cus_" + "1" * 32}}
 CHANNEL = {"bank_id": "org_" + "1" * 32, "name": "x", "basis": "x"}

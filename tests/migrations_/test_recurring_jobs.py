@@ -197,6 +197,7 @@ async def test_the_services_own_jobs(service: Services, owner: asyncpg.Connectio
         "return_redemptions",
         "watch_customers",
         "issue_settlements",
+        "label_enterprises",
         "drop_deliveries",
         *("build_exports", "forget_exports", "erase_holders", "count_mandates", "forget_access"),
         "rebuild_ranks",
