@@ -3,6 +3,7 @@
 import datetime as dt
 import itertools
 from dataclasses import asdict, dataclass, field
+from decimal import Decimal
 from typing import Any, Final
 
 from rich.console import Console
@@ -35,6 +36,9 @@ class PlantDay:
     peak_wh: int = 0
     """Of a quarter-hour."""
     hot_meter_id: str = ""
+    co2e_g: str = "0"
+    """Of the day, rounded once."""
+    co2e_g_by_carrier: dict[str, str] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything as one JSON object."""
@@ -58,11 +62,18 @@ class PlantDay:
         table.add_row("  most in 15 minutes 最大", f"{_kilo(self.peak_wh)} kWh", self.peak_at)
         table.add_row("Own solar 自发光伏", f"{_kilo(self.solar_wh)} kWh", "")
         table.add_row("Gas 天然气", f"{_kilo(self.gas_l)} m3", "")
+        shares = ", ".join(f"{name} {_tonnes(co2e_g)}" for name, co2e_g in self.co2e_g_by_carrier.items())
+        table.add_row("Emissions 碳排放", f"{_tonnes(self.co2e_g)} t CO2e", shares)
         console.print(table)
 
 
 def _kilo(amount: int) -> str:
     return f"{amount // 1000:,}"
+
+
+def _tonnes(co2e_g: str) -> str:
+    tenths = (int(Decimal(co2e_g)) + 50_000) // 100_000
+    return f"{tenths // 10:,}.{tenths % 10}"
 
 
 async def onboard_plant(operator: Api) -> str:
@@ -147,3 +158,8 @@ async def _read(plant: Api, meters: dict[str, Any], day: dt.date, shown: PlantDa
     shown.peak_wh, shown.peak_at = int(peak["energy_wh"]), str(peak["starts_at"])
     shown.solar_wh = sum(int(each["energy_wh"]) for each in await uses("E-PV", "day"))
     shown.gas_l = sum(int(each["volume_l"]) for each in await uses("G-IN", "day"))
+    emitted = await plant.get(
+        f"{_DOOR}/emissions", by="carrier", **{"from": day.isoformat(), "to": day.isoformat()}
+    )
+    shown.co2e_g = emitted["co2e_g"]
+    shown.co2e_g_by_carrier = {item["key"]: item["co2e_g"] for item in emitted["items"]}

@@ -2,8 +2,10 @@
 
 import datetime as dt
 import io
+from decimal import Decimal
 
 import asyncpg
+import pytest
 from enterprises.plant import client_of
 from helpers import City
 from rich.console import Console
@@ -47,6 +49,8 @@ async def test_the_day_is_what_was_sent(city: City, base_url: str, owner: asyncp
     assert (len(day.hours_wh), sum(day.hours_wh)) == (24, day.imported_wh)
     assert day.peak_wh == max(each["energy_wh"] for each in last if each["meter"] == IMPORT)
     assert again.as_dict() == day.as_dict() | {"readings": 0}
+    assert set(day.co2e_g_by_carrier) == {"electricity", "gas"}
+    assert sum(map(Decimal, day.co2e_g_by_carrier.values())) == pytest.approx(Decimal(day.co2e_g), abs=1)
     assert day.day == yesterday.isoformat()
     assert await owner.fetchval("SELECT count(*) FROM meters") == len(METERS)
     shown = Console(width=120, record=True, file=io.StringIO())
