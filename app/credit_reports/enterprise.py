@@ -1,10 +1,10 @@
-"""The carbon credit report of an enterprise: energy, emissions, label and its history, beside what any holder's has."""
+"""The carbon credit report of an enterprise: energy, emissions, alerts and labels, beside what any holder's has."""
 
 import datetime
 from typing import TYPE_CHECKING, Any
 
 from accounts.labels.queries import Colour, Label, label_history
-from app.credit_reports import repository, resident, sections
+from app.credit_reports import energy, repository, resident, sections
 from app.labels.schemas import label_view
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from app.scoring.in_force import CardsInForce
 
 HISTORY = 10
+_NO_ENTERPRISE = {name: sections.absent("no_enterprise") for name in ("energy", "emissions", "alerts")}
 
 
 async def build(
@@ -34,9 +35,7 @@ async def build(
         "identity": sections.identity(holder) if known is None else _identity(holder, known),
         "label": _label(await label_history(driver, holder_id, HISTORY)),
         "score": await resident.scores(driver, cards, holder_id, holder["kind"], holder["region"], as_of),
-        "energy": sections.absent("energy_not_offered"),
-        "emissions": sections.absent("emissions_not_offered"),
-        "alerts": sections.absent("alerts_not_offered"),
+        **(_NO_ENTERPRISE if known is None else await energy.build(driver, holder_id, as_of, now)),
         "reductions": sections.reductions(months, scenes, as_of),
         "holdings": sections.holdings(holder),
         "units": sections.absent("issuance_not_offered"),

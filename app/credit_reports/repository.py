@@ -121,10 +121,27 @@ async def enterprise(driver: "Driver", holder_id: UUID) -> "Row | None":
     )
 
 
-async def meters(driver: "Driver", holder_id: UUID) -> "list[Row]":
-    """The meters that count in their site's total, removed ones among them."""
-    rows: list[Row] = await driver.fetch(
-        "SELECT id, carrier, flow FROM meters WHERE holder_id = $1 AND counts ORDER BY carrier, flow, id",
+async def has_meters(driver: "Driver", holder_id: UUID) -> bool:
+    """Whether an enterprise has any meter, or had one."""
+    return bool(await driver.fetchval("SELECT EXISTS (SELECT FROM meters WHERE holder_id = $1)", holder_id))
+
+
+async def alerts(
+    driver: "Driver", holder_id: UUID, since: datetime.date, until: datetime.date
+) -> dict[str, dict[str, int]]:
+    """By kind, alerts of an enterprise that touch a time, by state (`open`, `acknowledged`, `closed`)."""
+    rows = await driver.fetch(
+        """
+        SELECT kind, CASE WHEN closed_at IS NOT NULL THEN 'closed'
+                          WHEN acknowledged_at IS NOT NULL THEN 'acknowledged' ELSE 'open' END AS state,
+               count(*) AS number
+        FROM meter_alerts WHERE holder_id = $1 AND starts_at < $3 AND last_at >= $2 GROUP BY 1, 2
+        """,
         holder_id,
+        datetime.datetime.combine(since, datetime.time(), LOCAL),
+        datetime.datetime.combine(until, datetime.time(), LOCAL),
     )
-    return rows
+    found: dict[str, dict[str, int]] = {}
+    for row in rows:
+        found.setdefault(row["kind"], {})[row["state"]] = row["number"]
+    return found

@@ -23,15 +23,6 @@ ABSENT: Final = {
     "no_meters": ("没有计量点", "There are no meters"),
     "no_enterprise": ("该主体未建立企业能碳账户", "This holder keeps no energy account"),
     "no_label": ("尚无已公布的碳标签", "No label was published yet"),
-    "energy_not_offered": ("尚未提供：用能未纳入报告", "Not available: energy is not part of reports yet"),
-    "emissions_not_offered": (
-        "尚未提供：碳排放未纳入报告",
-        "Not available: emissions are not part of reports yet",
-    ),
-    "alerts_not_offered": (
-        "尚未提供：用能告警未纳入报告",
-        "Not available: alerts are not part of reports yet",
-    ),
     "no_card": ("该地区没有适用的评分卡", "No score card is in force in this region"),
 }
 """Code → Chinese and English."""

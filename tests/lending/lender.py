@@ -4,6 +4,7 @@ import datetime
 import uuid
 from typing import Any
 
+import asyncpg
 from helpers import Caller, City
 
 from accounts.ids import parse_public_id, public_id
@@ -35,6 +36,21 @@ def product(**over: Any) -> dict[str, Any]:
         "table": [RULE],
         "valid_from": today(),
     } | over
+
+
+async def let(owner: asyncpg.Connection, holder: uuid.UUID, bank: Caller, scope: str) -> str:
+    """The enterprise lets the bank ask; answers the bank's name for it."""
+    bank_id, now, reference = parse_public_id("org", bank.organisation_id), utc_now(), uuid.uuid4()
+    await owner.execute(
+        "INSERT INTO bank_grants (holder_id, id, bank_id, purpose, scope, text_version, granted_at, valid_until,"
+        " receipt_id) VALUES ($1, $2, $3, 'loan_application', $4, 'x', $5, $5::timestamptz + interval '300 days', $2)",
+        *(holder, uuid.uuid4(), bank_id, scope, now),
+    )
+    await owner.execute(
+        "INSERT INTO bank_references (holder_id, bank_id, reference, created_at) VALUES ($1, $2, $3, $4)",
+        *(holder, bank_id, reference, now),
+    )
+    return public_id("cus", reference)
 
 
 class Lender:

@@ -1,6 +1,5 @@
 """A bank's quote and report of an enterprise, by its label."""
 
-import uuid
 from typing import Any
 
 import asyncpg
@@ -9,9 +8,8 @@ from enterprises.plant import Plant, made_plant
 from helpers import Caller, City
 from labels.district import District
 from labels.made import three_views
-from lending.lender import product
+from lending.lender import let, product
 
-from accounts.ids import parse_public_id, public_id
 from app.credit_reports import signing
 from app.wiring import Services, utc_now
 
@@ -25,21 +23,6 @@ TABLE = [
     }
     for level, low, high, off in (("dark_green", 12_000, 15_000, 100), ("yellow", 10_000, 10_500, 10))
 ]
-
-
-async def let(owner: asyncpg.Connection, holder: uuid.UUID, bank: Caller, scope: str) -> str:
-    """The enterprise lets the bank ask; answers the bank's name for it."""
-    bank_id, now, reference = parse_public_id("org", bank.organisation_id), utc_now(), uuid.uuid4()
-    await owner.execute(
-        "INSERT INTO bank_grants (holder_id, id, bank_id, purpose, scope, text_version, granted_at, valid_until,"
-        " receipt_id) VALUES ($1, $2, $3, 'loan_application', $4, 'x', $5, $5::timestamptz + interval '300 days', $2)",
-        *(holder, uuid.uuid4(), bank_id, scope, now),
-    )
-    await owner.execute(
-        "INSERT INTO bank_references (holder_id, bank_id, reference, created_at) VALUES ($1, $2, $3, $4)",
-        *(holder, bank_id, reference, now),
-    )
-    return public_id("cus", reference)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
