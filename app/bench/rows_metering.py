@@ -1,8 +1,11 @@
 """Rows of readings: how many a second, and a plant's month out of a year of quarter-hours."""
 
 import datetime as dt
+import random
 import uuid
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import orjson
@@ -25,6 +28,24 @@ _CONNECTIONS: Final = 3
 _WARM: Final = 6
 _DAYS_BEFORE: Final = 30
 """So old are the rows that lie beside those of the newest day."""
+_PLANT_DAYS: Final = 365
+_PLANT: Final = (
+    ("electricity", "import", True),
+    ("electricity", "generation", True),
+    ("gas", "use", True),
+    *(("electricity", "use", False),) * 7,
+)
+"""Carrier, flow, and whether it counts, of a plant's ten meters."""
+_REPORTS: Final = 1_200
+
+
+@dataclass(frozen=True, slots=True)
+class _MeterMade:
+    number: str
+    carrier: str
+    flow: str
+    reading: str
+    counts: bool
 
 
 @row("readings_per_s", unit="readings/s", floor=20_000, aim=45_000, also=("registers_per_s",))
@@ -32,7 +53,13 @@ async def readings_per_s(lab: Lab) -> Measured:
     """The newest quarter-hour of 5,000 meters a batch, over HTTP, day after day; and of cumulative meters."""
     rates = {}
     for cumulative in (False, True):
-        client = await _enterprise(lab, cumulative=cumulative)
+        kind = "cumulative" if cumulative else "interval"
+        meters = [
+            _MeterMade(_number(meter, cumulative=cumulative), "electricity", "use", kind, counts=True)
+            for meter in range(METERS)
+        ]
+        days = () if cumulative else (_DAYS_BEFORE, 10)
+        client = await _enterprise(lab, meters, days)
         async with lab.service() as service:
             rates[cumulative] = await _rate(lab, service, client, cumulative=cumulative)
     (per_s, told), (registers, of_registers) = rates[False], rates[True]
@@ -106,11 +133,13 @@ def _number(meter: int, *, cumulative: bool) -> str:
     return f"{'R' if cumulative else 'E'}-{meter:05}"
 
 
-async def _enterprise(lab: Lab, *, cumulative: bool) -> "NewClient":
-    """An enterprise with its meters and a month behind it, written straight to the tables, and a client of it."""
+async def _enterprise(lab: Lab, made: Sequence[_MeterMade], days: tuple[int, int] | tuple[()]) -> "NewClient":
+    """An enterprise with its meters, written straight to the tables, and a client of it.
+
+    `days`: from how many days back to how many every quarter-hour is measured.
+    """
     now = dt.datetime.now(dt.UTC)
-    (holder_id, site_id, organisation_id, *meters) = uuid7_batch(epoch_ms(now), METERS + 3)
-    kind = "cumulative" if cumulative else "interval"
+    (holder_id, site_id, organisation_id, *meters) = uuid7_batch(epoch_ms(now), len(made) + 3)
     async with lab.database() as driver:
         await driver.execute(
             "INSERT INTO holders (id, kind, region, person_key, created_at)"
@@ -126,6 +155,13 @@ async def _enterprise(lab: Lab, *, cumulative: bool) -> "NewClient":
             now,
         )
         await driver.execute(
+            "INSERT INTO enterprise_sites (holder_id, id, name, region, version, created_at)"
+            " VALUES ($1, $2, 'bench', '330800', 1, $3)",
+            holder_id,
+            site_id,
+            now,
+        )
+        await driver.execute(
             "INSERT INTO organisations (id, kind, name, region, created_at, holder_id)"
             " VALUES ($1, 'enterprise', 'bench', '330800', $2, $3)",
             organisation_id,
@@ -134,23 +170,27 @@ async def _enterprise(lab: Lab, *, cumulative: bool) -> "NewClient":
         )
         await driver.execute(
             "INSERT INTO meters (holder_id, id, site_id, number, carrier, flow, reading, counts, installed_at,"
-            " version, created_at) SELECT $1, m.id, $2, m.number, 'electricity', 'use', $3, true,"
-            " '2018-01-01', 1, $4 FROM unnest($5::uuid[], $6::varchar[]) AS m (id, number)",
+            " version, created_at) SELECT $1, m.id, $2, m.number, m.carrier, m.flow, m.reading, m.counts,"
+            " '2018-01-01', 1, $3 FROM unnest($4::uuid[], $5::varchar[], $6::varchar[], $7::varchar[],"
+            " $8::varchar[], $9::boolean[]) AS m (id, number, carrier, flow, reading, counts)",
             holder_id,
             site_id,
-            kind,
             now,
             meters,
-            [_number(meter, cumulative=cumulative) for meter in range(METERS)],
+            [each.number for each in made],
+            [each.carrier for each in made],
+            [each.flow for each in made],
+            [each.reading for each in made],
+            [each.counts for each in made],
         )
-        if not cumulative:
+        if days:
             await driver.execute(
                 "INSERT INTO meter_days (meter_id, day, amount, measured, estimated, amounts)"
                 " SELECT m, d, 96000, 96, 0, array_fill(1000::bigint, ARRAY[96]) FROM unnest($1::uuid[]) AS m,"
-                " generate_series($2::date - $3::integer, $2::date - 10, interval '1 day') AS d",
+                " generate_series($2::date - $3::integer, $2::date - $4::integer, interval '1 day') AS d",
                 meters,
                 now.date(),
-                _DAYS_BEFORE,
+                *days,
             )
         await driver.execute("VACUUM (ANALYZE) meters, meter_days")
     database = Database(engine_for(lab.stack.database_url, pool_size=1))
@@ -162,3 +202,36 @@ async def _enterprise(lab: Lab, *, cumulative: bool) -> "NewClient":
             return await create_for_enterprise(session, organisation, Role.ENERGY_MANAGER, now)
     finally:
         await database.close()
+
+
+@row("plant_month_p99_ms", unit="ms", floor=100, aim=20)
+async def plant_month_p99_ms(lab: Lab) -> Measured:
+    """The report of a month of a plant: ten meters with a year of quarter-hours, one request after the other."""
+    made = [
+        _MeterMade(f"P-{number}", carrier, flow, "interval", counts)
+        for number, (carrier, flow, counts) in enumerate(_PLANT)
+    ]
+    client = await _enterprise(lab, made, (_PLANT_DAYS, 1))
+    today = dt.datetime.now(dt.UTC).date()
+    months = [f"{today - dt.timedelta(days=back):%Y-%m}" for back in range(45, _PLANT_DAYS - 31, 28)]
+    drawn = random.Random(11)
+    async with lab.service() as service:
+        token = await sign_in(service.url, client)
+        requests = [
+            f"GET /v1/enterprises/reports/{drawn.choice(months)} HTTP/1.1\r\nHost: bench\r\n"
+            f"Authorization: Bearer {token}\r\n\r\n".encode()
+            for _ in range(_REPORTS)
+        ]
+        await lab.checkpoint()
+        await drive(service.url, iter(requests[:100]), connections=1)
+        watched = lab.meter(service)
+        run = await drive(service.url, iter(requests), connections=1)
+        used = watched.told()
+    reports = [orjson.loads(body) for body in run.bodies]
+    if any(not int(report["co2e_g"].partition(".")[0]) for report in reports):
+        raise BenchError("a month without emissions")
+    return Measured(
+        run.latency_ms(0.99),
+        f"GET /v1/enterprises/reports/{{month}} computed anew, {len(_PLANT)} meters with {_PLANT_DAYS * 96:,} "
+        f"quarter-hours each, {_REPORTS:,} requests one after the other; p50 {run.latency_ms(0.5):.1f} ms; {used}",
+    )
