@@ -10,6 +10,7 @@ import pytest
 from helpers import City
 from redeeming.market import Market
 
+from app.settings import Settings
 from app.webhooks import delivery, endpoints, forgetting, sending
 from app.webhooks.events import EVENTS
 
@@ -27,7 +28,7 @@ def test_the_events_of_the_page() -> None:
 def test_the_numbers_of_the_page() -> None:
     assert f"at most {endpoints.MOST_ENDPOINTS} endpoints" in PAGE
     assert f"{endpoints.MOST_REPLAYED:,} at a time" in PAGE
-    assert f"within {sending.TIMEOUT_S} seconds" in PAGE
+    assert f"within {Settings.model_fields['webhook_timeout_seconds'].default} seconds" in PAGE
     assert f"first {sending.MAX_EXCERPT} characters" in PAGE
     assert f"delivered events for {forgetting.KEPT_DELIVERED.days} days" in PAGE
     assert f"all others for {forgetting.KEPT_OTHERS.days}" in PAGE
