@@ -411,7 +411,7 @@ def test_any_sequence_comes_out_as_the_model_says(
 
 
 OF_THE_MACHINE = settings(
-    max_examples=80,
+    max_examples=120,
     stateful_step_count=25,
     deadline=None,
     derandomize=True,
