@@ -3,7 +3,7 @@
 import datetime as dt
 from typing import TYPE_CHECKING
 
-from app.scoring.counting import count_deeds
+from app.scoring.counting import count_deeds, counted_until
 from app.scoring.snapshots import NotCounted, due_on, snapshot_all
 
 if TYPE_CHECKING:
@@ -13,11 +13,17 @@ if TYPE_CHECKING:
 
 BUDGET_S = 20.0
 """How long each half works: the lease waits meanwhile, and is lost after a minute. The next run goes on."""
+COUNT_EVERY = dt.timedelta(hours=1)
+"""Counting a holder's month anew for every act costs the database as much as booking them did; nobody needs it sooner,
+since the running month is read from the books."""
 
 
 async def count_and_score(services: "Services", lease: "AsyncSession", now: dt.datetime) -> None:  # noqa: ARG001
-    """Count what is new, then go on with the latest month's snapshots; the lease spares the others the look."""
-    await count_deeds(services.database, now, budget_s=BUDGET_S)
+    """Once an hour count what is new; go on with the latest month's snapshots. The lease spares others the look."""
+    async with services.database.driver_transaction() as driver:
+        until = await counted_until(driver)
+    if until is None or now - until >= COUNT_EVERY:
+        await count_deeds(services.database, now, budget_s=BUDGET_S)
     cards = services.live.score_cards()
     try:
         await snapshot_all(services.database, cards, due_on(now), services.intake.clock, budget_s=BUDGET_S)
