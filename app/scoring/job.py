@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 BUDGET_S = 20.0
 """How long each half works: the lease waits meanwhile, and is lost after a minute. The next run goes on."""
 COUNT_EVERY = dt.timedelta(hours=1)
-"""Counting a holder's month anew for every act costs the database as much as booking them did; nobody needs it sooner,
-since the running month is read from the books."""
+"""A holder's whole month is counted anew each time, and nobody needs it sooner: the running month is read from the
+books."""
 
 
 async def count_and_score(services: "Services", lease: "AsyncSession", now: dt.datetime) -> None:  # noqa: ARG001
