@@ -47,6 +47,7 @@ from dedup.person_key import IdentityHasher, PersonKeys
 from dedup.tokens import TokenMaker
 from integrations import outbound
 from methodologies import Catalogue, installed_plugins, load_catalogue
+from points.payments.models import Subject
 from points.programmes import load_programmes
 
 log = structlog.get_logger(__name__)
@@ -253,7 +254,13 @@ async def services(
             sign_in=sign_in_of(settings, http, redis, tokens, hasher, person_keys, clock),
             webhooks=webhooks,
             redemptions=desk,
-            payments=payments_of(settings, database, RedemptionOrders(desk.policy), clock, provider_http),
+            payments=payments_of(
+                settings,
+                database,
+                {Subject.REDEMPTION: RedemptionOrders(desk.policy)},
+                clock,
+                provider_http,
+            ),
             consent_texts=load_consent_texts(),
             quotas=quotas,
             evaluator=evaluator,

@@ -21,7 +21,7 @@ from points.payments.errors import (
     PaymentsAway,
     PaymentsNotOffered,
 )
-from points.payments.models import PaymentState
+from points.payments.models import PaymentState, Subject
 from points.redemption_errors import RedemptionNotFound
 
 router = APIRouter(tags=["payments"])
@@ -37,7 +37,9 @@ class PaymentView(BaseModel):
     """A payment; who paid is the provider's to know."""
 
     payment_id: str = Field(description="`pay_…`")
-    redemption_id: str
+    subject: Subject = Field(description="What was paid for")
+    redemption_id: str | None = Field(description="Where it was a redemption")
+    subject_id: str = Field(description="The id of what was paid for, in hexadecimal")
     region: str
     provider: str
     out_trade_no: str = Field(description="Our number at the provider")
@@ -181,7 +183,9 @@ async def begin_payment(
         raise PaymentsNotOffered
     body = await read_json(request, _PAYMENT, MAX_INPUT_BYTES)
     known = id_of("red", redemption_id, RedemptionNotFound)
-    payable, parameters = await services.payments.begin(principal.holder_id, known, body.payer_openid)
+    payable, parameters = await services.payments.begin(
+        Subject.REDEMPTION, principal.holder_id, known, body.payer_openid
+    )
     return json_response(
         {
             "redemption_id": redemption_id,
@@ -213,7 +217,8 @@ async def list_payments(
     items = [
         PaymentView(
             payment_id=public_id("pay", each.id),
-            redemption_id=public_id("red", each.redemption_id),
+            redemption_id=public_id("red", each.subject_id) if each.subject == Subject.REDEMPTION else None,
+            subject_id=each.subject_id.hex,
             **{name: getattr(each, name) for name in _SAME},
         ).model_dump(mode="json")
         for each in found[:limit]
@@ -222,7 +227,9 @@ async def list_payments(
     return json_response({"items": items, "next_cursor": items[-1]["payment_id"] if more else None})
 
 
-_SAME = [name for name in PaymentView.model_fields if name not in ("payment_id", "redemption_id")]
+_SAME = [
+    name for name in PaymentView.model_fields if name not in ("payment_id", "redemption_id", "subject_id")
+]
 
 
 @router.get(

@@ -7,6 +7,7 @@ from uuid import UUID
 from accounts.errors import DomainError
 from points import redemption_repository, redemptions
 from points.payments.errors import NotPayable
+from points.payments.models import Subject
 from points.payments.service import Payable
 from points.redemption_errors import RedemptionNotFound
 from points.redemption_states import State
@@ -22,17 +23,18 @@ class RedemptionOrders:
         self._policy = policy
 
     async def payable(
-        self, driver: "asyncpg.Connection", holder_id: UUID, redemption_id: UUID, now: datetime.datetime
+        self, driver: "asyncpg.Connection", payer_id: UUID, subject_id: UUID, now: datetime.datetime
     ) -> Payable:
         """The order of this holder that waits for its payment; `RedemptionNotFound`, or `NotPayable` if it does not."""
-        found = await redemption_repository.find_own(driver, holder_id, redemption_id)
+        found = await redemption_repository.find_own(driver, payer_id, subject_id)
         if found is None or found.terms is None:
             raise RedemptionNotFound
         if found.state != State.AWAITING_PAYMENT or found.hold_until <= now or not found.fen:
             raise NotPayable
         return Payable(
-            redemption_id=found.id,
-            holder_id=holder_id,
+            subject=Subject.REDEMPTION,
+            subject_id=found.id,
+            payer_id=payer_id,
             region=found.terms.region,
             amount_fen=found.fen,
             expires_at=found.hold_until,
@@ -42,11 +44,11 @@ class RedemptionOrders:
     async def mark_paid(
         self,
         driver: "asyncpg.Connection",
-        redemption_id: UUID,
+        subject_id: UUID,
         reference: str,
         paid_at: datetime.datetime,
         now: datetime.datetime,
     ) -> bool:
         """Spend the points of the order; False where it is over, so that the money goes back."""
-        answer = await redemptions.mark_paid(driver, redemption_id, reference, paid_at, self._policy, now)
+        answer = await redemptions.mark_paid(driver, subject_id, reference, paid_at, self._policy, now)
         return not isinstance(answer, DomainError)

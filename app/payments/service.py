@@ -24,7 +24,7 @@ from points.payments.errors import (
     PaymentRefused,
     PaymentsAway,
 )
-from points.payments.models import PaymentState
+from points.payments.models import PaymentState, Subject
 from points.payments.provider import (
     Order,
     ProviderAway,
@@ -62,7 +62,7 @@ class Payments:
         self,
         database: "Database",
         provider: "WeChatPay",
-        orders: "Orders",
+        orders: "Mapping[Subject, Orders]",
         clock: Callable[[], datetime.datetime],
     ) -> None:
         self._database = database
@@ -71,12 +71,12 @@ class Payments:
         self._clock = clock
 
     async def begin(
-        self, holder_id: UUID, redemption_id: UUID, payer: str
+        self, subject: Subject, payer_id: UUID, subject_id: UUID, payer: str
     ) -> tuple["Payable", dict[str, str]]:
         """Announce the payment of an order; answers what the payer's app opens it with. Again gives the same."""
         now = self._clock()
         async with self._database.driver_transaction() as driver:
-            payable = await self._orders.payable(driver, holder_id, redemption_id, now)
+            payable = await self._orders[subject].payable(driver, payer_id, subject_id, now)
             row = await service.open_payment(driver, self._provider.name, payable, now)
         order = Order(row["out_trade_no"], payable.description, row["amount_fen"], row["expires_at"])
         try:

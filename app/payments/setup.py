@@ -1,7 +1,7 @@
 """Sets up the provider of payments from the settings, where there is one."""
 
 import datetime
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import httpx
@@ -14,6 +14,7 @@ from integrations.wechat_pay.signing import Signer, Verifier, read_platform_keys
 if TYPE_CHECKING:
     from app.database import Database
     from app.settings import Settings
+    from points.payments.models import Subject
     from points.payments.service import Orders
 
 API_KEY_BYTES = 32
@@ -55,7 +56,7 @@ def wechat_pay(
 def payments_of(
     settings: "Settings",
     database: "Database",
-    orders: "Orders",
+    orders: "Mapping[Subject, Orders]",
     clock: Callable[[], datetime.datetime],
     http: httpx.AsyncClient,
 ) -> Payments | None:

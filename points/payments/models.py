@@ -9,6 +9,14 @@ from sqlalchemy import BigInteger, CheckConstraint, Column, DateTime, Index, Uni
 from sqlmodel import Field, SQLModel
 
 
+class Subject(enum.StrEnum):
+    """What is paid for."""
+
+    REDEMPTION = "redemption"
+    EVENT = "event"
+    MARKET_FUNDING = "market_funding"
+
+
 class PaymentState(enum.StrEnum):
     """Where a payment stands. `refunding` is sure to be given back; `refund_failed` needs a person."""
 
@@ -25,7 +33,9 @@ def _moment(*, nullable: bool = True) -> Column[datetime]:
 
 
 class Payment(SQLModel, table=True):
-    """What a resident pays for one redemption. Who paid is the provider's to know: no payer's id is kept.
+    """What is paid for one subject: a resident's redemption, an event, money for the market.
+
+    `payer_id`: the holder or organisation that owes it. Whose purse it came from is the provider's to know.
 
     `look_at`: when to ask the provider next, also the lease of who asks; null: there is nothing to ask.
     """
@@ -42,15 +52,17 @@ class Payment(SQLModel, table=True):
             name="payments_paid",
         ),
         UniqueConstraint("out_trade_no", name="payments_out_trade_no"),
-        UniqueConstraint("redemption_id", name="payments_redemption"),
+        CheckConstraint("subject IN ('redemption', 'event', 'market_funding')", name="payments_subject"),
+        UniqueConstraint("subject_id", name="payments_subject_id"),
         Index("payments_look", "look_at", postgresql_where="look_at IS NOT NULL"),
         Index("payments_paid_at", "paid_at"),
         Index("payments_refund_at", "refund_at", postgresql_where="refund_at IS NOT NULL"),
     )
 
     id: UUID = Field(primary_key=True)
-    redemption_id: UUID
-    holder_id: UUID
+    subject: str
+    subject_id: UUID
+    payer_id: UUID
     region: str
     provider: str
     out_trade_no: str

@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 async def open_payment(
     driver: "asyncpg.Connection",
     payment_id: UUID,
-    order: tuple[UUID, UUID, str, int, datetime.datetime],
+    order: tuple[str, UUID, UUID, str, int, datetime.datetime],
     provider: str,
     out_trade_no: str,
     now: datetime.datetime,
     look_at: datetime.datetime,
 ) -> "asyncpg.Record":
-    """The payment of an order (redemption, holder, region, fen, until): a new one, or the one it has already."""
+    """The payment of an order (kind, id, payer, region, fen, until): a new one, or the one it has already."""
     await driver.execute(
         """
-        INSERT INTO payments (id, redemption_id, holder_id, region, amount_fen, expires_at, provider, out_trade_no,
-            state, created_at, look_at, looks)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'awaiting', $9, $10, 0)
-        ON CONFLICT (redemption_id) DO NOTHING
+        INSERT INTO payments (id, subject, subject_id, payer_id, region, amount_fen, expires_at, provider,
+            out_trade_no, state, created_at, look_at, looks)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'awaiting', $10, $11, 0)
+        ON CONFLICT (subject_id) DO NOTHING
         """,
         payment_id,
         *order,
@@ -38,7 +38,7 @@ async def open_payment(
         now,
         look_at,
     )
-    return await driver.fetchrow("SELECT * FROM payments WHERE redemption_id = $1", order[0])
+    return await driver.fetchrow("SELECT * FROM payments WHERE subject_id = $1", order[1])
 
 
 async def lock_payment(driver: "asyncpg.Connection", out_trade_no: str) -> "asyncpg.Record | None":
@@ -109,16 +109,14 @@ async def mark_closed(driver: "asyncpg.Connection", payment_id: UUID) -> bool:
     return bool(done == "UPDATE 1")
 
 
-def begin_refunds(
-    writes: Writes, redemption_ids: Sequence[UUID], reason: str, now: datetime.datetime
-) -> None:
-    """Have what was paid for redemptions given back, once."""
+def begin_refunds(writes: Writes, subject_ids: Sequence[UUID], reason: str, now: datetime.datetime) -> None:
+    """Have what was paid for these subjects given back, once."""
     writes.add(
         """
         UPDATE payments SET state = 'refunding', refund_reason = $2::varchar, look_at = $3::timestamptz, looks = 0
-        WHERE redemption_id = ANY($1::uuid[]) AND state = 'paid'
+        WHERE subject_id = ANY($1::uuid[]) AND state = 'paid'
         """,
-        list(redemption_ids),
+        list(subject_ids),
         reason,
         now,
     )

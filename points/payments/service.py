@@ -4,6 +4,7 @@ Everything runs in the caller's transaction and asks no provider. `docs/payments
 """
 
 import datetime
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 from uuid import UUID
@@ -11,7 +12,7 @@ from uuid import UUID
 from accounts.ids import uuid7
 from points.payments import repository
 from points.payments.errors import NotPayable
-from points.payments.models import PaymentState
+from points.payments.models import PaymentState, Subject
 from points.payments.provider import Refund, RefundState, Trade, TradeState
 
 if TYPE_CHECKING:
@@ -27,8 +28,9 @@ DONE = (PaymentState.REFUNDED, PaymentState.REFUND_FAILED)
 class Payable:
     """An order that waits for its payment. Fen."""
 
-    redemption_id: UUID
-    holder_id: UUID
+    subject: Subject
+    subject_id: UUID
+    payer_id: UUID
     region: str
     amount_fen: int
     expires_at: datetime.datetime
@@ -36,17 +38,17 @@ class Payable:
 
 
 class Orders(Protocol):
-    """What payments need of redemptions."""
+    """What payments need of a kind of orders."""
 
     async def payable(
-        self, driver: "asyncpg.Connection", holder_id: UUID, redemption_id: UUID, now: datetime.datetime
+        self, driver: "asyncpg.Connection", payer_id: UUID, subject_id: UUID, now: datetime.datetime
     ) -> Payable:
-        """The order of this holder that waits for its payment; raises a domain error where there is none."""
+        """The order of this payer that waits for its payment; raises a domain error where there is none."""
 
     async def mark_paid(
         self,
         driver: "asyncpg.Connection",
-        redemption_id: UUID,
+        subject_id: UUID,
         reference: str,
         paid_at: datetime.datetime,
         now: datetime.datetime,
@@ -67,8 +69,9 @@ async def open_payment(
     if payable.expires_at - now < LEAST_TIME:
         raise NotPayable
     order = (
-        payable.redemption_id,
-        payable.holder_id,
+        payable.subject.value,
+        payable.subject_id,
+        payable.payer_id,
         payable.region,
         payable.amount_fen,
         payable.expires_at,
@@ -82,7 +85,7 @@ async def open_payment(
 
 
 async def record_trade(
-    driver: "asyncpg.Connection", orders: Orders, trade: Trade, now: datetime.datetime
+    driver: "asyncpg.Connection", orders: Mapping[Subject, Orders], trade: Trade, now: datetime.datetime
 ) -> PaymentState | None:
     """Take note of what the provider tells of a payment; answers the state it is in, None where it is not ours."""
     row = await repository.lock_payment(driver, trade.out_trade_no)
@@ -97,7 +100,9 @@ async def record_trade(
         after, reason = PaymentState.REFUNDED, "elsewhere"
     elif trade.total_fen != row["amount_fen"]:
         after, reason, trouble = PaymentState.REFUNDING, "amount_differs", "amount_differs"
-    elif not await orders.mark_paid(driver, row["redemption_id"], trade.out_trade_no, trade.paid_at, now):
+    elif not await orders[Subject(row["subject"])].mark_paid(
+        driver, row["subject_id"], trade.out_trade_no, trade.paid_at, now
+    ):
         after, reason = PaymentState.REFUNDING, "order_over"
     await repository.mark_paid(
         driver,

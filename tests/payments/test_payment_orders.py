@@ -196,7 +196,7 @@ async def test_fifty_ask_to_pay_for_one_order(desk: Desk, owner: asyncpg.Connect
     answers = await asyncio.gather(*(desk.begin(resident, redemption) for _ in range(50)))
     assert {each.status_code for each in answers} == {200}
     assert len({each.json()["wechat_pay"]["package"] for each in answers}) == 1
-    rows = await owner.fetchval("SELECT count(*) FROM payments WHERE holder_id = $1", resident.holder_id)
+    rows = await owner.fetchval("SELECT count(*) FROM payments WHERE payer_id = $1", resident.holder_id)
     assert rows == 1
 
 

@@ -12,8 +12,8 @@ from payments.conftest import Desk
         ("paid_fen = 990", "paid_fen = 989"),
         ("state = 'paid'", "state = 'refunded', refund_reason = 'order_over'"),
         ("state = 'paid'", "state = 'closed'"),
-        ("holder_id = holder_id", "holder_id = gen_random_uuid()"),
-        ("redemption_id = redemption_id", "redemption_id = gen_random_uuid()"),
+        ("payer_id = payer_id", "payer_id = gen_random_uuid()"),
+        ("subject_id = subject_id", "subject_id = gen_random_uuid()"),
     ],
 )
 async def test_a_payment_that_does_not_fit_its_order(
@@ -28,12 +28,12 @@ async def test_a_payment_that_does_not_fit_its_order(
     assert await desk.market.breaches() == [("payments", f"pay_{before['id'].hex}")]
     await owner.execute(
         f"""
-        UPDATE payments SET {mended}, holder_id = $2, redemption_id = $3, refund_reason = NULL
+        UPDATE payments SET {mended}, payer_id = $2, subject_id = $3, refund_reason = NULL
         WHERE out_trade_no = $1
-        """.replace("holder_id = holder_id, ", "").replace("redemption_id = redemption_id, ", ""),
+        """.replace("payer_id = payer_id, ", "").replace("subject_id = subject_id, ", ""),
         number,
-        before["holder_id"],
-        before["redemption_id"],
+        before["payer_id"],
+        before["subject_id"],
     )
     assert not await desk.market.breaches()
 
