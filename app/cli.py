@@ -70,7 +70,7 @@ COMMANDS = {
     ),
     "clients": (
         "clients:clients",
-        "Register the clients of platforms, banks, merchants, enterprises and operators.",
+        "Register the clients of platforms, banks, merchants, enterprises, participants, verifiers and operators.",
     ),
     "methodologies": (
         "methodologies:methodologies",

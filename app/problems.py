@@ -435,6 +435,20 @@ CODES: dict[str, tuple[int, str, str]] = {
     "team.too_many": (409, "加入的团队已达上限", "You are in as many teams as one may be"),
     "team.already_member": (409, "已在该团队中", "You are in this team already"),
     "team.not_owner": (403, "只有团队创建者可以这样做", "Only the team's owner does this"),
+    "registry_account.not_found": (404, "登记账户不存在或无权查看", "No such registry account, or not yours"),
+    "registry_account.frozen": (409, "登记账户已依指令冻结", "By order nothing leaves this registry account"),
+    "units.insufficient": (409, "可用减排量单位不足", "Not so many units are free"),
+    "units.already_issued": (
+        409,
+        "该签发的单位已经发放",
+        "Units of this issuance or stock are issued already",
+    ),
+    "units.subject_used": (
+        409,
+        "同一事项已用于另一笔锁定、注销或取消",
+        "The same subject stands for another lock, retirement or cancellation",
+    ),
+    "units.lock_not_found": (404, "锁定不存在", "No such lock"),
     "reading.unprocessable": (422, "该读数无法存储", "This reading cannot be stored"),
     "metering.not_cumulative": (
         409,

@@ -12,9 +12,11 @@ import accounts.load_shedding.models
 import accounts.metering.models
 import accounts.models
 import accounts.offsetting.models
+import accounts.registry.models
 import accounts.scores.models
 import accounts.standing.models
 import accounts.teams.models
+import accounts.units.models
 import app.api.models
 import app.auth.models
 import app.auth.resident_models
@@ -57,9 +59,11 @@ MODULES = (
     accounts.load_shedding.models,
     accounts.models,
     accounts.offsetting.models,
+    accounts.registry.models,
     accounts.scores.models,
     accounts.standing.models,
     accounts.teams.models,
+    accounts.units.models,
     app.api.models,
     app.auth.models,
     app.auth.resident_models,

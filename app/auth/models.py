@@ -19,6 +19,8 @@ class OrganisationKind(enum.StrEnum):
     OPERATOR = "operator"
     NEIGHBOUR = "neighbour"
     ENTERPRISE = "enterprise"
+    PARTICIPANT = "participant"
+    VERIFIER = "verifier"
 
 
 def _moment(*, nullable: bool = False) -> Column[datetime]:
@@ -31,7 +33,8 @@ class Organisation(SQLModel, table=True):
     __tablename__: ClassVar[str] = "organisations"
     __table_args__ = (
         CheckConstraint(
-            "kind IN ('platform', 'bank', 'merchant', 'operator', 'neighbour', 'enterprise')",
+            "kind IN ('platform', 'bank', 'merchant', 'operator', 'neighbour', 'enterprise',"
+            " 'participant', 'verifier')",
             name="organisations_kind",
         ),
         CheckConstraint("(kind = 'enterprise') = (holder_id IS NOT NULL)", name="organisations_holder"),

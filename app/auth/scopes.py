@@ -80,6 +80,7 @@ BUDGETS_WRITE = "enterprises:budgets:write"
 FACTORS_READ = "operator:factors:read"
 FACTORS_WRITE = "operator:factors:write"
 FACTORS_APPROVE = "operator:factors:approve"
+MARKET_ACCOUNT_READ = "market:account:read"
 
 DESCRIPTIONS = {
     ACTIVITIES_WRITE: "Report activities and reverse own ones",
@@ -159,6 +160,7 @@ DESCRIPTIONS = {
     FACTORS_READ: "Read emission factors of the region that operators entered",
     FACTORS_WRITE: "Propose emission factors of the region",
     FACTORS_APPROVE: "Put emission factors in force that others proposed",
+    MARKET_ACCOUNT_READ: "Read one's own registry account and its statement",
 }
 
 _VIEWER = (STRUCTURE_READ, LABEL_READ, READINGS_READ, ALERTS_READ, LOAD_SHEDDING_READ, REPORT_READ)
@@ -248,5 +250,7 @@ ALLOWED: dict[OrganisationKind, tuple[str, ...]] = {
         MERCHANT_SETTLEMENTS_WRITE,
     ),
     OrganisationKind.ENTERPRISE: (*_VIEWER, *_ENERGY_MANAGER, *_OWNER),
+    OrganisationKind.PARTICIPANT: (MARKET_ACCOUNT_READ,),
+    OrganisationKind.VERIFIER: (),
 }
 """Residents hold theirs by signing in."""

@@ -26,7 +26,7 @@ from app.wiring import utc_now
 REGION_DIGITS = 6
 
 clients = typer.Typer(
-    help="Register the clients of platforms, banks, merchants, enterprises and operators.",
+    help="Register the clients of platforms, banks, merchants, enterprises, participants, verifiers and operators.",
     no_args_is_help=True,
 )
 

@@ -60,6 +60,7 @@ AUDIENCES = (
     "merchant",
     "neighbour",
     "enterprise",
+    "participant",
     "nobody",
 )
 EXAMPLES = {
@@ -71,6 +72,7 @@ EXAMPLES = {
     "merchant": 2,
     "neighbour": 2,
     "enterprise": 3,
+    "participant": 2,
     "nobody": 2,
 }
 BARRED = (401, 403)
@@ -180,6 +182,7 @@ async def tokens(
         "merchant": redeeming[1].token,
         "neighbour": (await city.client("neighbour")).token,
         "enterprise": plant.client.token,
+        "participant": (await city.client("participant")).token,
         "nobody": "",
     }
 

@@ -183,6 +183,7 @@ def test_what_the_status_denies_is_not_there():
         "bank",
         "reports",
         "enterprises",
+        "market",
         "score-cards",
     }
     assert not [m for m in load_catalogue(demonstration=True).methodologies if m.issuable]

@@ -13,6 +13,7 @@ import pytest
 from helpers import City, metro
 from sqlalchemy import CheckConstraint, PrimaryKeyConstraint, UniqueConstraint
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects.postgresql import ExcludeConstraint
 
 from app.application import create_app
 from app.embedded.stack import Stack
@@ -107,6 +108,7 @@ async def test_keys_checks_and_indexes_agree(owner: asyncpg.Connection) -> None:
             if isinstance(constraint, UniqueConstraint):
                 believed_unique.add((table.name, tuple(column.name for column in constraint.columns)))
         believed_indexes |= {str(index.name) for index in table.indexes}
+        believed_indexes |= {str(c.name) for c in table.constraints if isinstance(c, ExcludeConstraint)}
     assert len(primary) == len(METADATA.tables)
     assert {place: words(text) for place, text in checks.items()} == {
         place: words(text) for place, text in believed_checks.items()
