@@ -5,7 +5,7 @@ from alembic import context, op
 from migrations.script import run_script
 
 revision = "20261121_0035"
-down_revision = "20261121_0029"
+down_revision = "20261121_0038"
 
 TABLES = """
 SET LOCAL lock_timeout = '5s';
