@@ -17,11 +17,11 @@ Row: TypeAlias = "asyncpg.Record"
 
 
 PEOPLE = """
-SELECT i.token, h.id, h.person_key || coalesce(h.next_person_key, ''::bytea) AS person_key
-FROM identities i JOIN holders h ON h.id = i.holder_id
-WHERE i.token = ANY($1::uuid[])
+SELECT k.n, k.token, h.id, h.person_key || coalesce(h.next_person_key, ''::bytea) AS person_key
+FROM unnest($1::uuid[]) WITH ORDINALITY AS k (token, n)
+LEFT JOIN identities i ON i.token = k.token LEFT JOIN holders h ON h.id = i.holder_id
 """
-"""Of identity tokens `$1`: token, holder, person key and behind it the next one where there is one."""
+"""Of identity tokens `$1`: place, token, and whose it is: holder, person key and behind it the next one, if any."""
 
 
 async def resolve(
@@ -29,7 +29,7 @@ async def resolve(
 ) -> dict[UUID, tuple[UUID, bytes]]:
     """Identity token → (holder, person key, and behind it the next one where there is one)."""
     rows = await driver.fetch(PEOPLE, identity_tokens)
-    return {row[0]: (row[1], row[2]) for row in rows}
+    return {row[1]: (row[2], row[3]) for row in rows if row[2] is not None}
 
 
 async def lock_holders(driver: "asyncpg.Connection", holder_ids: Sequence[UUID]) -> dict[UUID, int]:

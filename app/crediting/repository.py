@@ -76,7 +76,7 @@ class People:
     owing: set[UUID] = field(default_factory=set)
     """Locked holders that owe points."""
     granted: set[tuple[int, str]] = field(default_factory=set)
-    """(place among the asked, scene group) of live consents of locked holders."""
+    """(place among the asked, scene group) of live consents; true of holders that are locked."""
     caps: CapUse = field(default_factory=dict)
     """Of locked holders."""
 
@@ -91,7 +91,8 @@ async def lock_people(
     """Find and lock the holders of (identity token, source, scene group, time), and read what their locks guard.
 
     Locks in id order; without `wait` only those that are free. One round trip: the functions are called when all locks
-    are held, and read by snapshots of their own.
+    are held, and read by snapshots of their own. Consents are read of all who are asked for, and count for those that
+    are locked: to find these among a batch would compare each with each.
     """
     rows = await driver.fetch(
         f"""
@@ -100,16 +101,17 @@ async def lock_people(
             WHERE holder_id = ANY(ARRAY(SELECT id FROM people))
             ORDER BY holder_id FOR NO KEY UPDATE {"" if wait else "SKIP LOCKED"}
         ), mine AS MATERIALIZED (
-            SELECT array_agg(l.holder_id ORDER BY k.n) AS holders
-            FROM unnest($1::uuid[]) WITH ORDINALITY AS k (token, n)
-            LEFT JOIN people p ON p.token = k.token LEFT JOIN locked l ON l.holder_id = p.id
+            SELECT asked.holders, held.holders AS locked
+            FROM (SELECT array_agg(id ORDER BY n) AS holders FROM people) asked,
+                 (SELECT array_agg(holder_id) AS holders FROM locked) held
         )
         SELECT 1, token, id, person_key, NULL::bigint, NULL::varchar, NULL::date FROM people
+            WHERE id IS NOT NULL
         UNION ALL SELECT 2, NULL, holder_id, NULL, status, CASE WHEN owes THEN '' END, NULL FROM locked
         UNION ALL SELECT 3, NULL, NULL, NULL, c.n, c.scene_group, NULL
             FROM mine, tanpuhui_consents_now(mine.holders, $2::uuid[], $3::varchar[], $4::timestamptz[]) c
         UNION ALL SELECT 4, NULL, c.holder_id, NULL, c.used, c.rule, c.window_start
-            FROM mine, tanpuhui_caps_now(mine.holders, $5::date[], $6::date[]) c
+            FROM mine, tanpuhui_caps_now(mine.locked, $5::date[], $6::date[]) c
         """,
         *columns(asked),
         *_months(windows),
