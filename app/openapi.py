@@ -41,6 +41,7 @@ from accounts.enterprises.schemas import (
     MeterRemoval,
     SiteInput,
 )
+from accounts.event_footprints.schemas import EventFootprintInput
 from accounts.labels.rules import LabelRules
 from accounts.load_shedding.schemas import SheddingChoice, SheddingLineInput, SheddingRequest
 from accounts.metering.schemas import ExchangeInput, ReadingInput
@@ -123,6 +124,7 @@ NAMED = (
     HolderBatch,
     WithdrawalInput,
     FootprintInput,
+    EventFootprintInput,
     OffsetInput,
     RankChoiceInput,
     JoinInput,

@@ -430,6 +430,12 @@ CODES: dict[str, tuple[int, str, str]] = {
     "footprint.already_offset": (409, "该足迹已抵消", "This footprint is offset already"),
     "offset.not_enough_grams": (409, "可用减排量不足", "Fewer grams are open than were to be used"),
     "offset.account_not_active": (409, "账户未启用", "The account is not active"),
+    "event_footprint.unknown_factor": (
+        422,
+        "有项目没有可用的因子",
+        "For some entries no factor is known, and none is invented",
+    ),
+    "event_footprint.out_of_range": (422, "排放量为零或超出范围", "It emits nothing, or more than any event"),
     "team.not_found": (404, "团队不存在或不在其中", "No such team, or not yours"),
     "team.full": (409, "团队人数已满", "The team is full"),
     "team.too_many": (409, "加入的团队已达上限", "You are in as many teams as one may be"),

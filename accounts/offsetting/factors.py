@@ -135,14 +135,15 @@ def _factor(item: Item, region: str, month: datetime.date) -> tuple[Factor, Frac
         return None
     source = max(dated, key=lambda each: each.first_day)
     factor = (
-        _given(source) if source.table is None else _of_table(source, built_in()[source.table], region, month)
+        given(source) if source.table is None else of_table(source, built_in()[source.table], region, month)
     )
     if factor is None:
         return None
     return factor, Fraction(factor.value) * _MG_PER_KG / source.per
 
 
-def _given(source: Source) -> Factor:
+def given(source: Source) -> Factor:
+    """The factor that a source states itself."""
     return Factor(
         value=source.value or "",
         unit=source.unit or "",
@@ -154,7 +155,8 @@ def _given(source: Source) -> Factor:
     )
 
 
-def _of_table(source: Source, table: SharedTable, region: str, month: datetime.date) -> Factor | None:
+def of_table(source: Source, table: SharedTable, region: str, month: datetime.date) -> Factor | None:
+    """The latest row of a shared table that a region has for a day, None where there is none."""
     best: tuple[int, Any] | None = None
     province = region[:2] + "0000"
     for row in table.rows:

@@ -28,6 +28,8 @@ PUBLIC = {
     ("get", "/v1/score-cards"),
     ("get", "/v1/factors"),
     ("get", "/v1/factors/{name}"),
+    ("get", "/v1/public/event-footprints/items"),
+    ("post", "/v1/public/event-footprints"),
     ("post", "/v1/payments/wechat_pay/notification"),
     ("get", "/v1/consent-texts"),
     ("get", "/v1/consent-texts/keys"),

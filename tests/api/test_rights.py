@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 from api.stage import Stage, kept
 from enterprises.plant import made_plant
+from event_footprints.events_known import FOOTPRINT
 from fastapi.routing import APIRoute
 from helpers import Caller, City, metro
 from starlette.routing import Route
@@ -63,6 +64,8 @@ ROUTES: dict[tuple[str, str], dict[str, int]] = {
     ("GET", "/v1/methodologies/placeholders"): ANYBODY,
     ("GET", "/v1/factors"): ANYBODY,
     ("GET", "/v1/factors/{name}"): ANYBODY,
+    ("GET", "/v1/public/event-footprints/items"): ANYBODY,
+    ("POST", "/v1/public/event-footprints"): ANYBODY,
     ("GET", "/healthz"): ANYBODY,
     ("GET", "/readyz"): ANYBODY,
     ("GET", "/metrics"): ANYBODY,
@@ -776,6 +779,7 @@ async def call(who: Caller, method: str, path: str, revision_id: str = "") -> ht
     step = {"json": {"reason": "x"}, "headers": ETAG}
     bodies: dict[str, dict[str, Any]] = {
         "/reports/verification": {"json": {"jws": "x"}},
+        "/public/event-footprints": {"json": FOOTPRINT},
         "/submission": step,
         "/approval": step,
         "/activation": {"json": {"reason": "x", "activates_at": "2030-01-01T00:00:00Z"}, "headers": ETAG},
@@ -969,6 +973,7 @@ async def test_a_residents_token_only_reads(
     entrances = (
         "/oauth/token",
         "/v1/reports/verification",
+        "/v1/public/event-footprints",
         "/v1/me/phone-codes",
         "/v1/me/sessions",
         "/v1/me/sessions/refresh",

@@ -18,6 +18,7 @@ from api.stage import Stage
 from emissions.known import known_emissions
 from enterprises.known import known_memberships, known_readings, known_structure
 from enterprises.plant import Plant, made_plant
+from event_footprints.events_known import known_footprints
 from helpers import Caller, metro
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.errors import Unsatisfiable
@@ -159,6 +160,7 @@ async def redeeming(
     known, merchant, resident = await known_redemptions(market, stage.operator)
     known |= await known_settlements(market, stage.operator, merchant, resident)
     known |= await known_loans(lender)
+    known |= known_footprints()
     known |= await known_structure(plant)
     known |= await known_labels(plant)
     known |= await known_memberships(plant, await stage.city.signed_in(stage.holder))

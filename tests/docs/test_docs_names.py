@@ -185,6 +185,7 @@ def test_what_the_status_denies_is_not_there():
         "enterprises",
         "market",
         "score-cards",
+        "public",
     }
     assert not [m for m in load_catalogue(demonstration=True).methodologies if m.issuable]
 
