@@ -55,6 +55,10 @@ COMMANDS = {
         "service:verify_command",
         "Check the invariants over the whole database; exits with 1 and names the first row that breaks one.",
     ),
+    "prove": (
+        "prove:prove_command",
+        "Check a downloaded proof against a published root, without any service; exits with 1 where it is broken.",
+    ),
     "openapi": ("service:openapi_command", "Export the OpenAPI document."),
     "backtest": (
         "backtest:backtest_command",

@@ -700,6 +700,16 @@ CODES: dict[str, tuple[int, str, str]] = {
         "读取之后已有更正,请重新读取",
         "It was corrected since you read it; read it again",
     ),
+    "proof.not_found": (
+        404,
+        "该分录不在任何已公布根的签发中，或无权查看",
+        "The entry is in no issuance whose root is published, or not yours",
+    ),
+    "proof.unavailable": (
+        503,
+        "暂时无法读取该签发的证明树",
+        "The tree of this issuance cannot be read right now",
+    ),
     "storage.unavailable": (503, "存储暂不可用,请稍后重试", "Storage is away right now; come back later"),
     "internal": (500, "服务内部错误", "Something went wrong on our side"),
 }

@@ -1,6 +1,6 @@
 """Checks that one ledger entry stands once in an issuance. Python's own library only: this file may be copied.
 
-    python checker.py proof.json root.json
+    python checker.py proof.json root.json      (or the root's 64 hexadecimal digits)
 
 An issuance publishes the root of a Merkle sum tree. A leaf is one entry, and its hash hides the entry behind a salt.
 A node carries hash, sum of credits, sum of reversals, count, least and greatest key, and its hash commits to all of
@@ -28,8 +28,10 @@ LIMIT = 2**63
 HASH_BYTES = 32
 KEY_BYTES = 16
 LONGEST_PATH = 64
-_MG_PER_G = 1000
-_GRAMS = re.compile(r"(0|[1-9][0-9]{0,15})(?:\.([0-9]{1,3}))?")
+_MG_PER_G = 1_000
+_MG_PER_KG = 1_000_000
+_GRAMS = re.compile(r"(-?)(0|[1-9][0-9]{0,15})(?:\.([0-9]{1,3}))?")
+_HASH = re.compile("[0-9a-f]{64}")
 
 
 class ProofBroken(Exception):
@@ -98,10 +100,11 @@ def join(left: Node, right: Node) -> Node:
     )
 
 
-def check(proof: Mapping[str, Any], root: Mapping[str, Any] | None = None) -> Node:
+def check(proof: Mapping[str, Any], root: Mapping[str, Any] | str | None = None) -> Node:
     """The root that a proof leads to; raises `ProofBroken` where it is none, or not the published `root`.
 
-    Without `root` a proof is compared with the root that it names itself: whoever made the one could make the other.
+    `root` is what an issuance publishes, or its hash alone, hexadecimal. Without it a proof is compared with the root
+    that it names itself: whoever made the one could make the other.
     """
     if proof.get("format") != FORMAT:
         raise ProofBroken("malformed", f"format is not {FORMAT}")
@@ -122,12 +125,28 @@ def check(proof: Mapping[str, Any], root: Mapping[str, Any] | None = None) -> No
         if side not in ("left", "right"):
             raise ProofBroken("malformed", "side is neither left nor right")
         node = join(sibling, node) if side == "left" else join(node, sibling)
-    published = proof.get("root") if root is None else root
-    if root is not None and root.get("issuance_id", proof["issuance_id"]) != proof["issuance_id"]:
-        raise ProofBroken("other_issuance", "the root is another issuance's")
-    if node_of(published) != node:
-        raise ProofBroken("root", "the path does not lead to the root")
+    if isinstance(root, str):
+        if root != node.hash.hex():
+            raise ProofBroken("root", "the path does not lead to the root")
+    else:
+        if root is not None and root.get("issuance_id", proof["issuance_id"]) != proof["issuance_id"]:
+            raise ProofBroken("other_issuance", "the root is another issuance's")
+        if node_of(proof.get("root") if root is None else root) != node:
+            raise ProofBroken("root", "the path does not lead to the root")
+        _check_quantity(node, root or {})
     return node
+
+
+def _check_quantity(node: Node, published: Mapping[str, Any]) -> None:
+    """Whole kg are issued of what is under the root and what was brought; the rest is carried."""
+    quantity_kg = published.get("quantity_kg")
+    if quantity_kg is None:
+        return
+    if type(quantity_kg) is not int or quantity_kg < 0:
+        raise ProofBroken("malformed", "quantity_kg is no whole number")
+    brought_mg, carried_mg = (_mg(published, name) for name in ("brought_co2e_g", "carried_co2e_g"))
+    if node.net_mg + brought_mg != quantity_kg * _MG_PER_KG + carried_mg:
+        raise ProofBroken("quantity", "the quantity is not what the sums come to")
 
 
 def node_of(written: Any) -> Node:
@@ -167,17 +186,27 @@ def _mg(written: Mapping[str, Any], name: str) -> int:
     found = _GRAMS.fullmatch(text) if isinstance(text, str) else None
     if found is None:
         raise ProofBroken("malformed", f"{name} is no decimal amount of grams")
-    return int(found[1]) * _MG_PER_G + int((found[2] or "").ljust(3, "0"))
+    amount = int(found[2]) * _MG_PER_G + int((found[3] or "").ljust(3, "0"))
+    return -amount if found[1] else amount
 
 
-def _main(files: list[str]) -> int:
+def read(proof_file: str, root: str) -> tuple[Any, Any]:
+    """A proof, and the root that is a file or a hash. Raises `OSError` or `ValueError` where one cannot be read."""
+    proof = json.loads(Path(proof_file).read_text(encoding="utf-8"))
+    published = root if _HASH.fullmatch(root) else json.loads(Path(root).read_text(encoding="utf-8"))
+    if not isinstance(proof, dict) or not isinstance(published, dict | str):
+        raise ValueError("no JSON object")  # noqa: TRY004 - as for what is no JSON at all
+    return proof, published
+
+
+def _main(arguments: list[str]) -> int:
     try:
-        proof, root = (json.loads(Path(name).read_text(encoding="utf-8")) for name in files)
+        proof, root = read(*arguments)
         found = check(proof, root)
     except ProofBroken as error:
         print(f"broken ({error.reason}): {error}")  # noqa: T201 - a program of its own
         return 1
-    except (OSError, ValueError) as error:
+    except (OSError, TypeError, ValueError) as error:
         print(f"cannot read: {error}\nuse: checker.py proof.json root.json")  # noqa: T201 - as above
         return 2
     print(f"stands: {proof['entry_id']} is one of {found.count} entries under {found.hash.hex()}")  # noqa: T201 - as above

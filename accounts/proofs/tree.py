@@ -1,7 +1,9 @@
 """The Merkle sum tree in plain Python: what few leaves come to, and what a large tree is compared with. Pure."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
+from uuid import UUID
 
 from accounts.proofs.checker import Node, join
 
@@ -11,6 +13,20 @@ class Step(NamedTuple):
 
     left: bool
     sibling: Node
+
+
+@dataclass(frozen=True)
+class EntryProof:
+    """One entry, the nodes beside its way up, from the leaf on, and the root."""
+
+    issuance_id: UUID
+    entry_id: UUID
+    key: bytes
+    salt: bytes
+    credits_mg: int
+    reversals_mg: int
+    path: list[Step]
+    root: Node
 
 
 def levels(leaves: Sequence[Node]) -> list[list[Node]]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from accounts.proofs.checker import LEAF_TAG, LIMIT, NODE_TAG, Node
 from accounts.proofs.pseudonyms import Pseudonyms
-from app.proving.files import BLOCK, BLOCK_LEVEL, HASH_BYTES, HEADER, MAGIC, path_of
+from app.proving.files import BLOCK, BLOCK_LEVEL, HASH_BYTES, HEADER, MAGIC, path_of, unpacked
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -243,14 +243,6 @@ def _hashes(messages: "Bytes") -> "Bytes":
     data = memoryview(messages.tobytes())
     digests = [sha256(data[start : start + width]).digest() for start in range(0, count * width, width)]
     return np.frombuffer(b"".join(digests), np.uint8).reshape(count, HASH_BYTES)
-
-
-def unpacked(node: bytes) -> Node:
-    """A node out of its 88 bytes."""
-    credits_mg, reversals_mg, count = (
-        int.from_bytes(node[start : start + 8], "big") for start in (32, 40, 48)
-    )
-    return Node(node[:32], credits_mg, reversals_mg, count, node[56:72], node[72:])
 
 
 def _keep_name(folder: Path) -> None:

@@ -12,6 +12,8 @@ import struct
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from accounts.proofs.checker import Node
+
 if TYPE_CHECKING:
     from uuid import UUID
 
@@ -35,3 +37,11 @@ def sizes(count: int) -> list[int]:
     while found[-1] > 1:
         found.append(-(-found[-1] // 2))
     return found
+
+
+def unpacked(node: bytes) -> Node:
+    """A node out of its 88 bytes."""
+    credits_mg, reversals_mg, count = (
+        int.from_bytes(node[start : start + 8], "big") for start in (32, 40, 48)
+    )
+    return Node(node[:32], credits_mg, reversals_mg, count, node[56:72], node[72:])
