@@ -15,6 +15,7 @@ from accounts.metering import verification as of_readings
 from accounts.models import OF_ACTIVITIES, AccountKind, AssetKind
 from accounts.offsetting import verification as offsetting
 from accounts.postings import STORED
+from accounts.units import verification as of_units
 from app.crediting import corroboration_verification as corroborations
 from app.crediting.decision import window_start
 from app.crediting.rules import CapRule, aggregation_key, aggregation_rule, cap_rules
@@ -92,6 +93,7 @@ KEPT_TABLES = (
     *neighbours.KEPT_TABLES,
     *labels.KEPT_TABLES,
     *of_readings.KEPT_TABLES,
+    *of_units.KEPT_TABLES,
 )
 """What is written once and never changed, partitions included."""
 
@@ -314,6 +316,7 @@ AREAS = (
     neighbours,
     labels,
     scores,
+    of_units,
 )
 """Modules that bring rules of their own."""
 
