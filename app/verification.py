@@ -15,6 +15,7 @@ from accounts.metering import verification as of_readings
 from accounts.models import OF_ACTIVITIES, AccountKind, AssetKind
 from accounts.offsetting import verification as offsetting
 from accounts.postings import STORED
+from accounts.proofs import heads as of_heads
 from accounts.units import verification as of_units
 from app.crediting import corroboration_verification as corroborations
 from app.crediting.decision import window_start
@@ -71,6 +72,7 @@ _PLATFORM = AccountKind.PLATFORM_AGGREGATE.value
 PAGE = 5_000
 KEPT_TABLES = (
     "entries",
+    "ledger_heads",
     "audit_records",
     "receipts",
     "methodology_closures",
@@ -362,6 +364,10 @@ async def verify(driver: "asyncpg.Connection") -> AsyncIterator[Finding]:
         "readings": (
             "Each day of a meter has the uses and totals that its readings come to",
             of_readings.check_days,
+        ),
+        "ledger_heads": (
+            "Each day's head of the ledger is what its entries and the head before it come to, and no day is left out",
+            of_heads.broken,
         ),
         "caps": ("The use of each cap is what its activities add up to", _recount_caps),
         "rights": ("The service's role owns nothing and cannot change entries", _check_rights),

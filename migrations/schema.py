@@ -12,6 +12,7 @@ import accounts.load_shedding.models
 import accounts.metering.models
 import accounts.models
 import accounts.offsetting.models
+import accounts.proofs.models
 import accounts.registry.models
 import accounts.scores.models
 import accounts.standing.models
@@ -60,6 +61,7 @@ MODULES = (
     accounts.models,
     accounts.offsetting.models,
     accounts.registry.models,
+    accounts.proofs.models,
     accounts.scores.models,
     accounts.standing.models,
     accounts.teams.models,

@@ -21,6 +21,7 @@ from app.jobs.runner import Recurring
 from app.labels.emissions import emitted_at
 from app.labels.job import label_enterprises
 from app.my_data import jobs as my_data
+from app.proving.heads import take_heads
 from app.ranks import service as ranks
 from app.ranks.store import Ranks
 from app.recalculation.job import Recalculator
@@ -112,6 +113,10 @@ def recurring(services: "Services") -> list[Recurring]:  # noqa: C901 - one smal
     async def warn_of_energy_budgets(_session: AsyncSession, now: datetime.datetime) -> None:
         await warn_of_budgets(services.database, now)
 
+    async def take_ledger_heads(_session: AsyncSession, now: datetime.datetime) -> None:
+        # Each day commits by itself; the lease only spares the other processes the look.
+        await take_heads(services.database, now)
+
     async def archive_claims(session: AsyncSession, now: datetime.datetime) -> None:
         await archive_due(services.settings, services.database, session, services.rules_now(), now)
 
@@ -152,6 +157,7 @@ def recurring(services: "Services") -> list[Recurring]:  # noqa: C901 - one smal
         Recurring("take_scores", datetime.timedelta(minutes=1), score),
         Recurring("keep_emission_statements", datetime.timedelta(minutes=10), keep_emission_statements),
         Recurring("warn_of_energy_budgets", datetime.timedelta(days=1), warn_of_energy_budgets),
+        Recurring("take_ledger_heads", datetime.timedelta(minutes=10), take_ledger_heads),
         Recurring("rotate_keys", datetime.timedelta(hours=6), rotate_keys),
         *my_data.recurring(services),
     ]

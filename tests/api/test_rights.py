@@ -63,6 +63,7 @@ ROUTES: dict[tuple[str, str], dict[str, int]] = {
     ("GET", "/v1/methodologies"): ANYBODY,
     ("GET", "/v1/methodologies/placeholders"): ANYBODY,
     ("GET", "/v1/factors"): ANYBODY,
+    ("GET", "/v1/ledger/heads"): ANYBODY,
     ("GET", "/v1/factors/{name}"): ANYBODY,
     ("GET", "/v1/public/event-footprints/items"): ANYBODY,
     ("POST", "/v1/public/event-footprints"): ANYBODY,

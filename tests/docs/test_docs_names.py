@@ -170,6 +170,7 @@ def test_what_the_status_denies_is_not_there():
         "merchant",
         "methodologies",
         "factors",
+        "ledger",
         "disputes",
         "webhooks",
         "payments",

@@ -182,6 +182,7 @@ async def test_the_services_own_jobs(service: Services, owner: asyncpg.Connectio
         "forget_sessions",
         "rotate_keys",
         "take_scores",
+        "take_ledger_heads",
         "keep_emission_statements",
         "warn_of_energy_budgets",
         "compare_shadows",
@@ -249,6 +250,7 @@ async def test_the_services_own_jobs(service: Services, owner: asyncpg.Connectio
         "count_mandates",
         "forget_access",
         "drop_deliveries",
+        "take_ledger_heads",
     ],
 )
 async def test_a_job_may_run_twice(service: Services, owner: asyncpg.Connection, job: str) -> None:
