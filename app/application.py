@@ -51,6 +51,7 @@ from app.api import (
     ledger,
     mandates,
     market_accounts,
+    market_offsets,
     me,
     merchant,
     merchant_redemptions,
@@ -62,6 +63,8 @@ from app.api import (
     neighbours,
     oauth,
     offer_review,
+    offset_obligations,
+    offset_rules,
     operator,
     operator_enterprises,
     operator_factors,
@@ -177,6 +180,9 @@ DOORS = (
     scores,
     operator_factors,
     label_runs,
+    offset_rules,
+    offset_obligations,
+    market_offsets,
 )
 """What is asked most stands first: routes are tried one after the other."""
 HTTP_CODES = {404: "request.not_found", 405: "request.method", 413: "request.too_large"}

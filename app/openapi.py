@@ -45,6 +45,7 @@ from accounts.event_footprints.schemas import EventFootprintInput
 from accounts.labels.rules import LabelRules
 from accounts.load_shedding.schemas import SheddingChoice, SheddingLineInput, SheddingRequest
 from accounts.metering.schemas import ExchangeInput, ReadingInput
+from accounts.offset_rules.rules import OffsetRules
 from accounts.offsetting.schemas import FootprintInput, OffsetInput
 from accounts.schemas import HolderBatch, WithdrawalInput
 from app.api.bank_reports import CreditReportInput, VerificationRequest
@@ -78,6 +79,14 @@ from app.lending.schemas import BankProductInput, LoanCorrection, LoanInput, Quo
 from app.my_data.schemas import CorrectionDecisionInput, CorrectionInput
 from app.neighbours.agreements import NeighbourAgreement
 from app.neighbours.schemas import DigestQuestions, YieldInput
+from app.offsets.schemas import (
+    CheckInput,
+    ElsewhereInput,
+    FilingInput,
+    FilingStep,
+    ObligationCorrection,
+    ObligationInput,
+)
 from app.problems import Problem
 from app.programmes.schemas import ApprovalInput, EndInput
 from app.quotas.schemas import QuotaGrantInput
@@ -240,6 +249,13 @@ NAMED = (
     QuoteInput,
     CreditReportInput,
     VerificationRequest,
+    OffsetRules,
+    ObligationInput,
+    ObligationCorrection,
+    ElsewhereInput,
+    FilingStep,
+    CheckInput,
+    FilingInput,
     Problem,
 )
 DESCRIPTION = """\

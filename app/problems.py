@@ -710,6 +710,43 @@ CODES: dict[str, tuple[int, str, str]] = {
         "暂时无法读取该签发的证明树",
         "The tree of this issuance cannot be read right now",
     ),
+    "obligation.not_found": (404, "履约义务不存在或无权查看", "No such obligation, or not yours"),
+    "obligation.exists": (
+        409,
+        "该企业在该市场该年度的履约义务已登记",
+        "The firm's obligation in this market and year is on record",
+    ),
+    "obligation.if_match_missing": (
+        428,
+        "更正须以 If-Match 写明所依据的版本号",
+        "A correction names the version that it corrects, by If-Match",
+    ),
+    "obligation.corrected_meanwhile": (
+        412,
+        "读取之后已有更正,请重新读取",
+        "It was corrected since you read it; read it again",
+    ),
+    "obligation.below_filed": (
+        409,
+        "已申报的抵销量将超出更正后的限额",
+        "What is filed already would exceed the limits of the corrected figures",
+    ),
+    "obligation.firm_unknown": (422, "没有这个企业", "No participant of that id"),
+    "obligation.market_unknown": (404, "没有这个碳市场", "No such carbon market"),
+    "offset_filing.origin_unknown": (422, "没有这种单位", "There are no such units"),
+    "offset_filing.refused": (409, "不符合抵销规则", "A clause of the rule of offsetting is broken"),
+    "offset_filing.undetermined": (
+        409,
+        "抵销规则有未知之处,不能申报",
+        "A clause of the rule is not known, and nothing is filed by it",
+    ),
+    "offset_filing.not_found": (404, "抵销申报不存在或无权查看", "No such filing, or not yours"),
+    "offset_filing.decided": (409, "该申报已有结论", "The filing is decided or withdrawn"),
+    "offset_filing.accept_own": (
+        403,
+        "须由另一操作员决定:不得受理自己所报",
+        "Another operator has to decide on what an operator filed",
+    ),
     "storage.unavailable": (503, "存储暂不可用,请稍后重试", "Storage is away right now; come back later"),
     "internal": (500, "服务内部错误", "Something went wrong on our side"),
 }

@@ -23,6 +23,7 @@ from app.crediting.rules import CapRule, aggregation_key, aggregation_rule, cap_
 from app.disputes import verification as disputes
 from app.labels import verification as labels
 from app.neighbours import verification as neighbours
+from app.offsets import verification as offset_filings
 from app.review import verification as reviews
 from app.scoring import verification as scores
 from app.versions.repository import COUNTING_CLOSURES
@@ -96,6 +97,7 @@ KEPT_TABLES = (
     *labels.KEPT_TABLES,
     *of_readings.KEPT_TABLES,
     *of_units.KEPT_TABLES,
+    *offset_filings.KEPT_TABLES,
 )
 """What is written once and never changed, partitions included."""
 
@@ -319,6 +321,7 @@ AREAS = (
     labels,
     scores,
     of_units,
+    offset_filings,
 )
 """Modules that bring rules of their own."""
 

@@ -36,6 +36,7 @@ import app.lending.exchange_models
 import app.lending.models
 import app.my_data.models
 import app.neighbours.models
+import app.offsets.models
 import app.programmes.models
 import app.quotas.models
 import app.recalculation.models
@@ -84,6 +85,7 @@ MODULES = (
     app.lending.models,
     app.my_data.models,
     app.neighbours.models,
+    app.offsets.models,
     app.programmes.models,
     app.quotas.models,
     app.recalculation.models,

@@ -66,6 +66,7 @@ class UnitMovement(SQLModel, table=True):
         CheckConstraint("(kind = 'transferred') = (to_account_id IS NOT NULL)", name="unit_movements_to"),
         CheckConstraint("NOT isempty(units)", name="unit_movements_units"),
         Index("unit_movements_account", "account_id", "id"),
+        Index("unit_movements_issued", "subject_id", postgresql_where=text("kind = 'issued'")),
         Index(
             "unit_movements_to_account",
             "to_account_id",

@@ -10,6 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from accounts.ids import parse_public_id, public_id
 from accounts.labels.rules import LabelRules
+from accounts.offset_rules.rules import OffsetRules
 from app.api import idempotency
 from app.api.access import ServicesDep, caller
 from app.api.http import (
@@ -37,6 +38,7 @@ from app.programmes.schemas import (
     EndInput,
     LabelRulesView,
     NeighbourAgreementView,
+    OffsetRulesView,
     ProgrammeList,
     ProgrammeView,
     ReviewPolicyView,
@@ -284,7 +286,13 @@ def _anything(_text: decisions.Content) -> None:
 
 
 TextView = (
-    ProgrammeView | CampaignView | ReviewPolicyView | NeighbourAgreementView | LabelRulesView | ScoreCardsView
+    ProgrammeView
+    | CampaignView
+    | ReviewPolicyView
+    | NeighbourAgreementView
+    | LabelRulesView
+    | ScoreCardsView
+    | OffsetRulesView
 )
 
 
@@ -414,6 +422,8 @@ async def _views(session: AsyncSession, services: Services, rows: list[PointsTex
             views.append(LabelRulesView(**known, text=text))
         elif isinstance(text, ScoreCards):
             views.append(ScoreCardsView(**known, text=text))
+        elif isinstance(text, OffsetRules):
+            views.append(OffsetRulesView(**known, text=text))
         else:
             ends_at = row.counts_until or text.last_moment
             views.append(CampaignView(**known, text=text, ends_at=ends_at, budget_left=left.get(row.id)))

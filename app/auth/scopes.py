@@ -81,6 +81,11 @@ FACTORS_READ = "operator:factors:read"
 FACTORS_WRITE = "operator:factors:write"
 FACTORS_APPROVE = "operator:factors:approve"
 MARKET_ACCOUNT_READ = "market:account:read"
+OFFSETS_READ = "operator:offsets:read"
+OFFSETS_WRITE = "operator:offsets:write"
+OFFSETS_APPROVE = "operator:offsets:approve"
+MARKET_OFFSETS_READ = "market:offsets:read"
+MARKET_OFFSETS_WRITE = "market:offsets:write"
 
 DESCRIPTIONS = {
     ACTIVITIES_WRITE: "Report activities and reverse own ones",
@@ -161,6 +166,11 @@ DESCRIPTIONS = {
     FACTORS_WRITE: "Propose emission factors of the region",
     FACTORS_APPROVE: "Put emission factors in force that others proposed",
     MARKET_ACCOUNT_READ: "Read one's own registry account and its statement",
+    OFFSETS_READ: "Read rules of offsetting, obligations and filings of the region",
+    OFFSETS_WRITE: "Draft rules of offsetting, record obligations, file what was retired elsewhere",
+    OFFSETS_APPROVE: "Approve rules of offsetting, accept and reject filings",
+    MARKET_OFFSETS_READ: "Read one's own obligations and filings, try filings out",
+    MARKET_OFFSETS_WRITE: "File units against one's own obligations, withdraw filings",
 }
 
 _VIEWER = (STRUCTURE_READ, LABEL_READ, READINGS_READ, ALERTS_READ, LOAD_SHEDDING_READ, REPORT_READ)
@@ -233,6 +243,9 @@ ALLOWED: dict[OrganisationKind, tuple[str, ...]] = {
         FACTORS_READ,
         FACTORS_WRITE,
         FACTORS_APPROVE,
+        OFFSETS_READ,
+        OFFSETS_WRITE,
+        OFFSETS_APPROVE,
     ),
     OrganisationKind.NEIGHBOUR: (NEIGHBOUR_CLAIMS, FEDERATION_EVALUATE),
     OrganisationKind.BANK: (
@@ -250,7 +263,11 @@ ALLOWED: dict[OrganisationKind, tuple[str, ...]] = {
         MERCHANT_SETTLEMENTS_WRITE,
     ),
     OrganisationKind.ENTERPRISE: (*_VIEWER, *_ENERGY_MANAGER, *_OWNER),
-    OrganisationKind.PARTICIPANT: (MARKET_ACCOUNT_READ,),
+    OrganisationKind.PARTICIPANT: (
+        MARKET_ACCOUNT_READ,
+        MARKET_OFFSETS_READ,
+        MARKET_OFFSETS_WRITE,
+    ),
     OrganisationKind.VERIFIER: (),
 }
 """Residents hold theirs by signing in."""

@@ -27,7 +27,7 @@ from app.settings import load_settings
 from app.webhooks.signing import SecretBox
 from app.wiring import utc_now
 from dedup.periods import LOCAL
-from integrations.bank.signing import read_keys
+from integrations.partner.signing import read_keys
 
 banks = typer.Typer(
     help="Connect banks' own systems, to tell them and to compare books.", no_args_is_help=True

@@ -23,7 +23,7 @@ from app.lending.reconciliation import compare
 from dedup.periods import LOCAL
 from integrations.bank.client import BankApi, Message
 from integrations.bank.errors import BankAway, BankRefused
-from integrations.bank.signing import BankKeys, read_keys
+from integrations.partner.signing import PartnerKeys, read_keys
 
 if TYPE_CHECKING:
     from typing import Any
@@ -132,7 +132,7 @@ class BankExchange:
             row["client_id"],
             self._box.open(row["bank_id"], row["sealed_secret"]).decode(),
             self._sign,
-            BankKeys(read_keys(row["jwks"]), name_of(row["bank_id"]), ISSUER),
+            PartnerKeys(read_keys(row["jwks"]), name_of(row["bank_id"]), ISSUER),
             self._clock,
         )
         self._apis[row["bank_id"]] = (shape, made)

@@ -13,6 +13,7 @@ from accounts.errors import Fault
 from accounts.ids import public_id, uuid7
 from accounts.labels.examples import refuse_examples
 from accounts.labels.rules import LabelRules
+from accounts.offset_rules.rules import OffsetRules
 from app.auth import audit
 from app.crediting.prepare import CLOCK_TOLERANCE
 from app.database import driver_of
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 
     from app.auth.principal import Principal
 
-Content = Programme | Campaign | ReviewPolicy | NeighbourAgreement | LabelRules | ScoreCards
+Content = Programme | Campaign | ReviewPolicy | NeighbourAgreement | LabelRules | ScoreCards | OffsetRules
 TEXTS: dict[Kind, type[Content]] = {
     Kind.PROGRAMME: Programme,
     Kind.CAMPAIGN: Campaign,
@@ -51,6 +52,7 @@ TEXTS: dict[Kind, type[Content]] = {
     Kind.NEIGHBOUR_AGREEMENT: NeighbourAgreement,
     Kind.LABEL_RULES: LabelRules,
     Kind.SCORE_CARDS: ScoreCards,
+    Kind.OFFSET_RULES: OffsetRules,
 }
 LATEST = datetime.datetime(2200, 1, 1, tzinfo=LOCAL)
 EARLIEST = datetime.datetime(2000, 1, 1, tzinfo=LOCAL)

@@ -19,6 +19,7 @@ class Kind(enum.StrEnum):
     NEIGHBOUR_AGREEMENT = "neighbour_agreement"
     LABEL_RULES = "label_rules"
     SCORE_CARDS = "score_cards"
+    OFFSET_RULES = "offset_rules"
 
 
 class State(enum.StrEnum):
@@ -44,7 +45,8 @@ class PointsText(SQLModel, table=True):
     __tablename__: ClassVar[str] = "points_texts"
     __table_args__ = (
         CheckConstraint(
-            "kind IN ('programme', 'campaign', 'review_policy', 'neighbour_agreement', 'label_rules', 'score_cards')",
+            "kind IN ('programme', 'campaign', 'review_policy', 'neighbour_agreement', 'label_rules', 'score_cards',"
+            " 'offset_rules')",
             name="points_texts_kind",
         ),
         CheckConstraint("(approved_at IS NULL) = (approved_by IS NULL)", name="points_texts_approver"),

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from accounts.fields import Moment
 from accounts.labels.rules import LabelRules
+from accounts.offset_rules.rules import OffsetRules
 from app.neighbours.agreements import NeighbourAgreement
 from app.programmes.models import State
 from app.review.policy import ReviewPolicy
@@ -15,7 +16,9 @@ from points.campaigns import Campaign
 from points.programmes import Programme
 
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f\x7f]+$")]
-Text = TypeVar("Text", Programme, Campaign, ReviewPolicy, NeighbourAgreement, LabelRules, ScoreCards)
+Text = TypeVar(
+    "Text", Programme, Campaign, ReviewPolicy, NeighbourAgreement, LabelRules, ScoreCards, OffsetRules
+)
 
 
 class ApprovalInput(BaseModel):
@@ -110,4 +113,15 @@ class ScoreCardsList(BaseModel):
     """A page of sets of score cards, the newest first."""
 
     items: list[ScoreCardsView]
+    next_cursor: str | None
+
+
+class OffsetRulesView(_View[OffsetRules]):
+    """A market's rule of offsetting, from a day on."""
+
+
+class OffsetRulesList(BaseModel):
+    """A page of rules, the newest first."""
+
+    items: list[OffsetRulesView]
     next_cursor: str | None

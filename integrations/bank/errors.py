@@ -1,9 +1,6 @@
 """How asking a bank can fail."""
 
+from integrations.partner.errors import PartnerAway, PartnerRefused
 
-class BankAway(Exception):
-    """No answer that can be believed: slow, broken, wrongly signed, or about something else. Ask again."""
-
-
-class BankRefused(Exception):
-    """The bank understood and will not take it: asking again changes nothing."""
+BankAway = PartnerAway
+BankRefused = PartnerRefused

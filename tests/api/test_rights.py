@@ -312,6 +312,36 @@ ROUTES: dict[tuple[str, str], dict[str, int]] = {
     ("GET", "/v1/operator/enterprises/{enterprise_id}"): rights(operator=404, foreign_operator=404),
     ("PUT", "/v1/operator/enterprises/{enterprise_id}"): rights(operator=422, foreign_operator=422),
     ("GET", "/v1/market/account"): rights(participant=200),
+    ("GET", "/v1/offset-rules"): ANYBODY,
+    ("GET", "/v1/offset-rules/{market}"): dict.fromkeys(AUDIENCES, 422),
+    ("GET", "/v1/offset-recognition"): ANYBODY,
+    ("GET", "/v1/operator/offset-rules"): rights(operator=200, foreign_operator=200),
+    ("POST", "/v1/operator/offset-rules"): rights(operator=400, foreign_operator=400),
+    ("GET", "/v1/operator/offset-rules/{offset_rules_id}"): rights(operator=404, foreign_operator=404),
+    ("PUT", "/v1/operator/offset-rules/{offset_rules_id}"): rights(operator=404, foreign_operator=404),
+    ("POST", "/v1/operator/offset-rules/{offset_rules_id}/approval"): rights(
+        operator=404, foreign_operator=404
+    ),
+    ("GET", "/v1/operator/offset-obligations"): rights(operator=200, foreign_operator=200),
+    ("POST", "/v1/operator/offset-obligations"): rights(operator=400, foreign_operator=400),
+    ("GET", "/v1/operator/offset-obligations/{obligation_id}"): rights(operator=404, foreign_operator=404),
+    ("PUT", "/v1/operator/offset-obligations/{obligation_id}"): rights(operator=404, foreign_operator=404),
+    ("POST", "/v1/operator/offset-obligations/{obligation_id}/filings"): rights(
+        operator=404, foreign_operator=404
+    ),
+    ("GET", "/v1/operator/offset-filings"): rights(operator=200, foreign_operator=200),
+    ("GET", "/v1/operator/offset-filings/{filing_id}"): rights(operator=404, foreign_operator=404),
+    ("POST", "/v1/operator/offset-filings/{filing_id}/acceptance"): rights(
+        operator=404, foreign_operator=404
+    ),
+    ("POST", "/v1/operator/offset-filings/{filing_id}/rejection"): rights(operator=404, foreign_operator=404),
+    ("GET", "/v1/market/offset-obligations"): rights(participant=200),
+    ("GET", "/v1/market/offset-obligations/{obligation_id}"): rights(participant=404),
+    ("POST", "/v1/market/offset-obligations/{obligation_id}/check"): rights(participant=404),
+    ("POST", "/v1/market/offset-obligations/{obligation_id}/filings"): rights(participant=404),
+    ("GET", "/v1/market/offset-filings"): rights(participant=200),
+    ("GET", "/v1/market/offset-filings/{filing_id}"): rights(participant=404),
+    ("POST", "/v1/market/offset-filings/{filing_id}/withdrawal"): rights(participant=404),
     ("GET", "/v1/operator/audit"): rights(operator=200, foreign_operator=200),
     # No provider is set up here, and what an operator issues to a resident only reads.
     ("POST", "/v1/me/phone-codes"): dict.fromkeys(AUDIENCES, 422),

@@ -25,6 +25,8 @@ from hypothesis.errors import Unsatisfiable
 from labels.known import known_labels
 from lending.known import known_loans
 from lending.lender import Lender
+from offsets.firm import Firm
+from offsets.known import known_offsets
 from redeeming.known import known_redemptions
 from redeeming.market import Market
 from schemathesis import GenerationMode
@@ -131,6 +133,18 @@ QUERIES = {
 }
 NEIGHBOURS = {"region": "440300", "from": "2030-01-01"}
 SCORE_CARDS = {"region": "440300", "from": "2030-01-01", "cards": [{"card": "resident", "version": "1"}]}
+OFFSET_SOURCE = {"title": "x", "confidence": "quoted"}
+OFFSET_RULES = {
+    "market": "guangdong",
+    "region": "440000",
+    "from": "2030-01-01",
+    "document": "x",
+    "kinds": {"allowed": ["phcer"], "source": OFFSET_SOURCE},
+    "limits": [{"code": "all", "kinds": ["phcer"], "most_t": 1, "source": OFFSET_SOURCE}],
+    "deadline": {"days": {"2030": "2031-01-01"}, "source": OFFSET_SOURCE},
+    "vintages": {"unstated": True},
+    "boundary": {"unstated": True},
+}
 TEXTS = (
     ("set", "score-cards", SCORE_CARDS),
     ("agreement", "neighbour-agreements", NEIGHBOURS),
@@ -138,6 +152,7 @@ TEXTS = (
     ("campaign", "campaigns", CAMPAIGN),
     ("policy", "review-policies", POLICY),
     ("rules", "label-rules", RULES),
+    ("offset_rules", "offset-rules", OFFSET_RULES),
 )
 _reached: dict[str, set[str]] = {}
 
@@ -153,8 +168,13 @@ async def plant(stage: Stage) -> Plant:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def offsetting(stage: Stage) -> tuple[dict[tuple[str, str], Any], Firm]:
+    return await known_offsets(stage.city, stage.operator)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def redeeming(
-    stage: Stage, lender: Lender, plant: Plant
+    stage: Stage, lender: Lender, plant: Plant, offsetting: tuple[dict[tuple[str, str], Any], Firm]
 ) -> tuple[dict[tuple[str, str], Any], Caller, Caller]:
     market = Market(stage.city)
     known, merchant, resident = await known_redemptions(market, stage.operator)
@@ -167,12 +187,17 @@ async def redeeming(
     known |= await known_emissions(plant)
     known |= await known_readings(plant)
     known |= await known_alerts(plant)
+    known |= offsetting[0]
     return known, merchant, resident
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def tokens(
-    stage: Stage, lender: Lender, plant: Plant, redeeming: tuple[Any, Caller, Caller]
+    stage: Stage,
+    lender: Lender,
+    plant: Plant,
+    redeeming: tuple[Any, Caller, Caller],
+    offsetting: tuple[Any, Firm],
 ) -> dict[str, str]:
     city = stage.city
     return {
@@ -184,7 +209,7 @@ async def tokens(
         "merchant": redeeming[1].token,
         "neighbour": (await city.client("neighbour")).token,
         "enterprise": plant.client.token,
-        "participant": (await city.client("participant")).token,
+        "participant": offsetting[1].firm.token,
         "nobody": "",
     }
 

@@ -60,6 +60,7 @@ PAGES = {
         "docs/alerts.md",
         "docs/banks.md",
         "docs/loans.md",
+        "docs/offsets.md",
         "docs/scores.md",
         "docs/load-shedding.md",
         "docs/emissions.md",
@@ -186,6 +187,8 @@ def test_what_the_status_denies_is_not_there():
         "enterprises",
         "market",
         "score-cards",
+        "offset-rules",
+        "offset-recognition",
         "public",
     }
     assert not [m for m in load_catalogue(demonstration=True).methodologies if m.issuable]

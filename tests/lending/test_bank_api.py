@@ -18,7 +18,7 @@ from integrations import outbound
 from integrations.bank.client import BankApi, Message
 from integrations.bank.errors import BankAway, BankRefused
 from integrations.bank.files import FileUnreadable, read_file
-from integrations.bank.signing import BankKeys, read_keys
+from integrations.partner.signing import PartnerKeys, read_keys
 
 OUR_KEY = Ed25519PrivateKey.generate()
 DAY = datetime.date(2026, 11, 20)
@@ -55,7 +55,7 @@ async def api(system: BankSystem) -> AsyncIterator[BankApi]:
             CLIENT,
             SECRET,
             lambda claims: jws(OUR_KEY, claims, "ours"),
-            BankKeys(read_keys(system.jwks()), system.name, system.ours),
+            PartnerKeys(read_keys(system.jwks()), system.name, system.ours),
             utc_now,
             deadline_s=0.5,
         )
@@ -211,6 +211,6 @@ def test_keys_that_are_none(jwks: str) -> None:
 
 
 def test_no_secret_is_shown(system: BankSystem) -> None:
-    keys = BankKeys(read_keys(system.jwks()), system.name, system.ours)
+    keys = PartnerKeys(read_keys(system.jwks()), system.name, system.ours)
     made = BankApi(httpx.AsyncClient(), "", "", CLIENT, SECRET, lambda _: "", keys, utc_now)
     assert SECRET not in repr(made)

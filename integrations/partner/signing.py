@@ -1,4 +1,4 @@
-"""JWS (RFC 7515) on bodies in both directions: ours by the deployment's keys, the bank's by keys that it gave.
+"""JWS (RFC 7515) on bodies in both directions: ours by the deployment's keys, a partner's by keys that it gave.
 
 A body names who signed it for whom, has an id of its own and a time; an answer names the id that it answers. So
 neither a body of another conversation nor one that was recorded earlier is taken.
@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import jwt
 
-from integrations.bank.errors import BankAway
+from integrations.partner.errors import PartnerAway
 
 WINDOW: Final = datetime.timedelta(minutes=5)
 """So far may the clocks of both sides be apart."""
@@ -20,35 +20,40 @@ Sign = Callable[[dict[str, Any]], str]
 
 
 @dataclass(frozen=True, slots=True)
-class BankKeys:
-    """The public keys of a bank, by their ids, and the names of both sides in `iss` and `aud`."""
+class PartnerKeys:
+    """The public keys of a partner, by their ids, and the names of both sides in `iss` and `aud`."""
 
     keys: Mapping[str, jwt.PyJWK]
-    bank: str
+    partner: str
     ours: str
 
     def read(self, token: str, now: datetime.datetime) -> dict[str, Any]:
-        """The claims of a body that the bank signed for us just now. Raises `BankAway`."""
+        """The claims of a body that the partner signed for us just now. Raises `PartnerAway`."""
+        claims = self.read_whenever(token)
+        issued = claims["iat"]
+        if not isinstance(issued, int) or abs(now.timestamp() - issued) > WINDOW.total_seconds():
+            raise PartnerAway("signed at another time")
+        return claims
+
+    def read_whenever(self, token: str) -> dict[str, Any]:
+        """The claims of a file that the partner signed for us, whenever that was. Raises `PartnerAway`."""
         try:
             header = jwt.get_unverified_header(token)
             key = self.keys[str(header.get("kid"))]
             if header.get("alg") not in ALGORITHMS:
-                raise BankAway("an algorithm that is not allowed")
+                raise PartnerAway("an algorithm that is not allowed")
             claims: dict[str, Any] = jwt.decode(
                 token,
                 key,
                 algorithms=[key.algorithm_name],
-                issuer=self.bank,
+                issuer=self.partner,
                 audience=self.ours,
                 options={"require": ["iat"], "verify_iat": False, "verify_exp": False},
             )
         except KeyError:
-            raise BankAway("signed with a key that is not the bank's") from None
+            raise PartnerAway("signed with a key that is not the partner's") from None
         except (jwt.PyJWTError, UnicodeError, RecursionError, ValueError):
-            raise BankAway("not signed by the bank") from None
-        issued = claims["iat"]
-        if not isinstance(issued, int) or abs(now.timestamp() - issued) > WINDOW.total_seconds():
-            raise BankAway("signed at another time")
+            raise PartnerAway("not signed by the partner") from None
         return claims
 
 
