@@ -1,6 +1,6 @@
 """Checks that one ledger entry stands once in an issuance. Python's own library only: this file may be copied.
 
-    python checker.py proof.json root.json      (or the root's 64 hexadecimal digits)
+    python checker.py proof.json issuance.json      (or the root's 64 hexadecimal digits)
 
 An issuance publishes the root of a Merkle sum tree. A leaf is one entry, and its hash hides the entry behind a salt.
 A node carries hash, sum of credits, sum of reversals, count, least and greatest key, and its hash commits to all of
@@ -103,8 +103,8 @@ def join(left: Node, right: Node) -> Node:
 def check(proof: Mapping[str, Any], root: Mapping[str, Any] | str | None = None) -> Node:
     """The root that a proof leads to; raises `ProofBroken` where it is none, or not the published `root`.
 
-    `root` is what an issuance publishes, or its hash alone, hexadecimal. Without it a proof is compared with the root
-    that it names itself: whoever made the one could make the other.
+    `root` is the issuance as it is published, or the hash of its root, hexadecimal. Without it a proof is compared
+    with the root that it names itself: whoever made the one could make the other.
     """
     if proof.get("format") != FORMAT:
         raise ProofBroken("malformed", f"format is not {FORMAT}")
@@ -125,26 +125,37 @@ def check(proof: Mapping[str, Any], root: Mapping[str, Any] | str | None = None)
         if side not in ("left", "right"):
             raise ProofBroken("malformed", "side is neither left nor right")
         node = join(sibling, node) if side == "left" else join(node, sibling)
-    if isinstance(root, str):
+    if root is None:
+        if node_of(proof.get("root")) != node:
+            raise _other_root()
+    elif isinstance(root, str):
         if root != node.hash.hex():
-            raise ProofBroken("root", "the path does not lead to the root")
+            raise _other_root()
     else:
-        if root is not None and root.get("issuance_id", proof["issuance_id"]) != proof["issuance_id"]:
-            raise ProofBroken("other_issuance", "the root is another issuance's")
-        if node_of(proof.get("root") if root is None else root) != node:
-            raise ProofBroken("root", "the path does not lead to the root")
-        _check_quantity(node, root or {})
+        _compare(node, proof, root)
     return node
 
 
-def _check_quantity(node: Node, published: Mapping[str, Any]) -> None:
-    """Whole kg are issued of what is under the root and what was brought; the rest is carried."""
-    quantity_kg = published.get("quantity_kg")
-    if quantity_kg is None:
-        return
+def _other_root() -> ProofBroken:
+    return ProofBroken("root", "the path does not lead to the root")
+
+
+def _compare(node: Node, proof: Mapping[str, Any], issuance: Mapping[str, Any]) -> None:
+    """An issuance publishes root, sums and count, and its quantity is the difference."""
+    if issuance.get("issuance_id") != proof["issuance_id"]:
+        raise ProofBroken("other_issuance", "the root is another issuance's")
+    sums = (_mg(issuance, "credits_co2e_g"), _mg(issuance, "reversals_co2e_g"))
+    if (_bytes(issuance, "root"), *sums, issuance.get("entries")) != (
+        node.hash,
+        node.credits_mg,
+        node.reversals_mg,
+        node.count,
+    ):
+        raise _other_root()
+    quantity_kg = issuance.get("quantity_kg")
     if type(quantity_kg) is not int or quantity_kg < 0:
         raise ProofBroken("malformed", "quantity_kg is no whole number")
-    brought_mg, carried_mg = (_mg(published, name) for name in ("brought_co2e_g", "carried_co2e_g"))
+    brought_mg, carried_mg = (_mg(issuance, name) for name in ("brought_co2e_g", "carried_co2e_g"))
     if node.net_mg + brought_mg != quantity_kg * _MG_PER_KG + carried_mg:
         raise ProofBroken("quantity", "the quantity is not what the sums come to")
 
@@ -207,7 +218,7 @@ def _main(arguments: list[str]) -> int:
         print(f"broken ({error.reason}): {error}")  # noqa: T201 - a program of its own
         return 1
     except (OSError, TypeError, ValueError) as error:
-        print(f"cannot read: {error}\nuse: checker.py proof.json root.json")  # noqa: T201 - as above
+        print(f"cannot read: {error}\nuse: checker.py proof.json issuance.json")  # noqa: T201 - as above
         return 2
     print(f"stands: {proof['entry_id']} is one of {found.count} entries under {found.hash.hex()}")  # noqa: T201 - as above
     return 0

@@ -24,6 +24,7 @@ from app.bench import (
     rows_memory,
     rows_metering,
     rows_oprf,
+    rows_proofs,
     rows_redeem,
     rows_scores,
 )
@@ -40,6 +41,7 @@ arrange(
         rows_backtest,
         rows_dedup,
         rows_alerts,
+        rows_proofs,
         rows_intake,
         rows_redeem,
         rows_memory,

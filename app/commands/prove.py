@@ -7,7 +7,7 @@ import typer
 
 from accounts.proofs.checker import Node, ProofBroken, check, read
 from accounts.quantities import grams
-from app.commands.common import JsonFlag, console, errors, print_json
+from app.commands.common import JsonFlag, print_json
 
 UNREADABLE = 2
 REASONS_ZH = {
@@ -21,9 +21,14 @@ REASONS_ZH = {
 
 
 def prove_command(
-    proof: Annotated[str, typer.Argument(help="File of the proof, as `…/entries/{id}/proof` answers it.")],
+    proof: Annotated[
+        str, typer.Argument(help="File of the proof, as `/v1/me/entries/{id}/proof` answers it.")
+    ],
     root: Annotated[
-        str, typer.Option(help="File of the root as the issuance publishes it, or its hash in hexadecimal.")
+        str,
+        typer.Option(
+            help="File of the issuance as `/v1/issuances/{id}` answers it, or the hash of its root."
+        ),
     ],
     as_json: JsonFlag = False,
 ) -> None:
@@ -32,7 +37,7 @@ def prove_command(
         found, published = read(proof, root)
     except (OSError, ValueError) as error:
         kind = "is no JSON object" if isinstance(error, json.JSONDecodeError) else str(error)
-        errors.print(f"cannot be read 无法读取: {kind}", highlight=False, markup=False, soft_wrap=True)
+        typer.echo(f"cannot be read 无法读取: {kind}", err=True)
         raise typer.Exit(UNREADABLE) from None
     try:
         node = check(found, published)
@@ -41,7 +46,7 @@ def prove_command(
             print_json({"stands": False, "reason": broken.reason, "message": str(broken)})
         else:
             text = f"BROKEN 不成立 ({broken.reason}): {broken}\n  {REASONS_ZH[broken.reason]}"
-            errors.print(text, highlight=False, markup=False, soft_wrap=True)
+            typer.echo(text, err=True)
         raise typer.Exit(1) from None
     if as_json:
         print_json({"stands": True, **_facts(found, node)})
@@ -53,7 +58,7 @@ def prove_command(
             f"  as one of 为其中一条 {node.count:,} entries 分录 of 属于 {facts['issuance_id']}\n"
             f"  that come to 合计 {facts['net_co2e_g']} g; root 根 {facts['root']}"
         )
-        console.print(text, highlight=False, markup=False, soft_wrap=True)
+        typer.echo(text)
 
 
 def _facts(proof: dict[str, Any], root: Node) -> dict[str, Any]:
