@@ -69,6 +69,7 @@ from app.claiming.schemas import ActInput, ClaimInput, ClaimReleaseInput, Disclo
 from app.crediting.precedence_choice import PreferredPlatformInput
 from app.crediting.schemas import ActivityReport
 from app.disputes.schemas import ContestInput, DisputeDecision
+from app.events.schemas import EventInput, EventOrderInput, PoolInput, ShareInput, ShareOrderInput
 from app.labels.schemas import (
     FiguresInput,
     LabelPublicationInput,
@@ -134,6 +135,11 @@ NAMED = (
     WithdrawalInput,
     FootprintInput,
     EventFootprintInput,
+    EventInput,
+    EventOrderInput,
+    ShareInput,
+    ShareOrderInput,
+    PoolInput,
     OffsetInput,
     RankChoiceInput,
     JoinInput,

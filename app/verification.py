@@ -21,6 +21,7 @@ from app.crediting import corroboration_verification as corroborations
 from app.crediting.decision import window_start
 from app.crediting.rules import CapRule, aggregation_key, aggregation_rule, cap_rules
 from app.disputes import verification as disputes
+from app.events import verification as events
 from app.labels import verification as labels
 from app.neighbours import verification as neighbours
 from app.offsets import verification as offset_filings
@@ -322,6 +323,7 @@ AREAS = (
     scores,
     of_units,
     offset_filings,
+    events,
 )
 """Modules that bring rules of their own."""
 

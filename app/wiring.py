@@ -23,6 +23,7 @@ from app.crediting.prepare import Preparer
 from app.crediting.repository import know_methodologies
 from app.crediting.rules import Rules
 from app.database import Database, engine_for
+from app.events.orders import EventOrders
 from app.lending.exchange import BankExchange
 from app.metering.door import Readings
 from app.neighbours import setup as neighbours
@@ -257,7 +258,7 @@ async def services(
             payments=payments_of(
                 settings,
                 database,
-                {Subject.REDEMPTION: RedemptionOrders(desk.policy)},
+                {Subject.REDEMPTION: RedemptionOrders(desk.policy), Subject.EVENT: EventOrders()},
                 clock,
                 provider_http,
             ),

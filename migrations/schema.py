@@ -31,6 +31,7 @@ import app.crediting.models
 import app.crediting.precedence_choice
 import app.crediting.settlements
 import app.disputes.models
+import app.events.models
 import app.jobs.models
 import app.lending.exchange_models
 import app.lending.models
@@ -79,6 +80,7 @@ MODULES = (
     app.crediting.precedence_choice,
     app.crediting.settlements,
     app.disputes.models,
+    app.events.models,
     app.jobs.models,
     app.credit_reports.models,
     app.lending.exchange_models,

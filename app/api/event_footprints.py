@@ -25,7 +25,7 @@ from dedup.periods import LOCAL
 router = APIRouter(prefix="/v1/public/event-footprints", tags=["event footprints"])
 MAX_BYTES = 64 * 1024
 _INPUT: TypeAdapter[EventFootprintInput] = TypeAdapter(EventFootprintInput)
-_EXAMPLE = {
+EXAMPLE = {
     "kind": "meeting",
     "region": "360100",
     "day": "2026-11-20",
@@ -81,7 +81,7 @@ async def list_event_items(
     summary="Compute what an event emits",
     **operation(
         body=EventFootprintInput,
-        examples=[_EXAMPLE],
+        examples=[EXAMPLE],
         errors=(UnknownFactor, NothingEmitted, "request.rate_limited"),
     ),
 )

@@ -19,6 +19,7 @@ from app.auth.errors import AgeUndeclared, HolderClosed, OfMinor
 from app.auth.people import Account, Decision, PhoneProof, Proof, Step, decide, merge
 from app.crediting.errors import StorageUnavailable
 from app.database import driver_of
+from app.events.repository import move as move_events
 from app.ranks.repository import move_choice
 from dedup.periods import LOCAL
 
@@ -236,6 +237,7 @@ async def absorb(session: "AsyncSession", holder: UUID, absorbed: UUID, now: dat
     driver = await driver_of(session)
     await people_repository.absorb(driver, holder, absorbed, now)
     await move_footprints(driver, holder, absorbed)
+    await move_events(driver, holder, absorbed)
     await move_choice(driver, holder, absorbed, now)
     await hand_over(driver, holder, absorbed, now)
     await hand_over_enterprises(driver, holder, absorbed, now)

@@ -86,6 +86,10 @@ OFFSETS_WRITE = "operator:offsets:write"
 OFFSETS_APPROVE = "operator:offsets:approve"
 MARKET_OFFSETS_READ = "market:offsets:read"
 MARKET_OFFSETS_WRITE = "market:offsets:write"
+EVENTS_READ = "enterprises:events:read"
+EVENTS_WRITE = "enterprises:events:write"
+EVENT_COVERAGE_READ = "operator:events:read"
+EVENT_POOLS_WRITE = "operator:event_pools:write"
 
 DESCRIPTIONS = {
     ACTIVITIES_WRITE: "Report activities and reverse own ones",
@@ -171,9 +175,21 @@ DESCRIPTIONS = {
     OFFSETS_APPROVE: "Approve rules of offsetting, accept and reject filings",
     MARKET_OFFSETS_READ: "Read one's own obligations and filings, try filings out",
     MARKET_OFFSETS_WRITE: "File units against one's own obligations, withdraw filings",
+    EVENTS_READ: "Read one's own carbon-neutral events, their shares and orders",
+    EVENTS_WRITE: "Enter carbon-neutral events of one's own, order units for them and pay",
+    EVENT_COVERAGE_READ: "Read how far departments of the region cover what their events emit",
+    EVENT_POOLS_WRITE: "Sell units of one's own registry account for events",
 }
 
-_VIEWER = (STRUCTURE_READ, LABEL_READ, READINGS_READ, ALERTS_READ, LOAD_SHEDDING_READ, REPORT_READ)
+_VIEWER = (
+    STRUCTURE_READ,
+    LABEL_READ,
+    READINGS_READ,
+    ALERTS_READ,
+    LOAD_SHEDDING_READ,
+    REPORT_READ,
+    EVENTS_READ,
+)
 _ENERGY_MANAGER = (
     STRUCTURE_WRITE,
     FIGURES_WRITE,
@@ -182,6 +198,7 @@ _ENERGY_MANAGER = (
     LOAD_SHEDDING_WRITE,
     EVIDENCE_WRITE,
     BUDGETS_WRITE,
+    EVENTS_WRITE,
 )
 _OWNER = (MEMBERS_WRITE, ENTERPRISE_BANK_GRANTS)
 ROLES: dict[Role, frozenset[str]] = {
@@ -246,6 +263,8 @@ ALLOWED: dict[OrganisationKind, tuple[str, ...]] = {
         OFFSETS_READ,
         OFFSETS_WRITE,
         OFFSETS_APPROVE,
+        EVENT_COVERAGE_READ,
+        EVENT_POOLS_WRITE,
     ),
     OrganisationKind.NEIGHBOUR: (NEIGHBOUR_CLAIMS, FEDERATION_EVALUATE),
     OrganisationKind.BANK: (

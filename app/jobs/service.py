@@ -15,6 +15,7 @@ from app.banking.watching import watch
 from app.clocks.job import measure_clocks
 from app.crediting.precedence import move_outranked
 from app.database import driver_of
+from app.events.service import expire as expire_event_orders
 from app.jobs.enterprises import keep_statements, warn_of_budgets
 from app.jobs.expiry import expire_points
 from app.jobs.runner import Recurring
@@ -78,6 +79,9 @@ def recurring(services: "Services") -> list[Recurring]:  # noqa: C901 - one smal
     async def expire(_session: AsyncSession, now: datetime.datetime) -> None:
         # Each slice commits by itself; the lease only spares the other processes the look.
         await expire_points(services.database, now)
+
+    async def release_event_orders(session: AsyncSession, now: datetime.datetime) -> None:
+        await expire_event_orders(await driver_of(session), now)
 
     async def issue_settlements(session: AsyncSession, now: datetime.datetime) -> None:
         await settle_months(services.database, session, now)
@@ -152,6 +156,7 @@ def recurring(services: "Services") -> list[Recurring]:  # noqa: C901 - one smal
         Recurring("learn_meters", datetime.timedelta(minutes=1), learn),
         Recurring("look_at_meters", datetime.timedelta(minutes=1), look),
         Recurring("expire_points", datetime.timedelta(minutes=10), expire),
+        Recurring("release_event_orders", datetime.timedelta(seconds=30), release_event_orders),
         Recurring("watch_customers", datetime.timedelta(minutes=10), watch_customers),
         Recurring("issue_settlements", datetime.timedelta(minutes=10), issue_settlements),
         Recurring("take_scores", datetime.timedelta(minutes=1), score),

@@ -24,6 +24,7 @@ from app.banking import reviews as score_reviews
 from app.credit_reports import repository as credit_reports
 from app.crediting import precedence_choice
 from app.database import driver_of
+from app.events import repository as events
 from app.my_data import exports
 from app.my_data.errors import ErasureNotFound
 from app.ranks import repository as ranks
@@ -159,6 +160,7 @@ async def erase(
     await leave_all(driver, holder_id, now)
     await leave_enterprises(driver, holder_id, now)
     await forget_footprints(driver, holder_id)
+    await events.forget(driver, holder_id)
     await scores.forget(driver, holder_id)
     await ranks.choose(driver, holder_id, shown=False, now=now)
     await precedence_choice.forget(driver, holder_id)

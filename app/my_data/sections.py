@@ -337,6 +337,61 @@ SECTIONS: list[Section] = [
         },
     ),
     Section(
+        "events",
+        """
+        SELECT id, kind, title, department, region, day, participants, co2e_mg AS co2e_g, kg, paid_kg,
+               lines::text AS lines, created_at
+        FROM neutral_events WHERE organiser_id = $1 ORDER BY id
+        """,
+        {
+            "id": identified("nev"),
+            "kind": plain,
+            "title": plain,
+            "department": plain,
+            "region": plain,
+            "day": plain,
+            "participants": plain,
+            "co2e_g": in_grams,
+            "kg": plain,
+            "paid_kg": plain,
+            "lines": parsed,
+            "created_at": plain,
+        },
+    ),
+    Section(
+        "event_orders",
+        """
+        SELECT id, event_id, pool_id, kg, amount_fen, state, created_at, paid_at FROM event_orders
+        WHERE buyer_id = $1 ORDER BY id
+        """,
+        {
+            "id": identified("nvo"),
+            "event_id": identified("nev"),
+            "pool_id": identified("evp"),
+            "kg": plain,
+            "amount_fen": plain,
+            "state": plain,
+            "created_at": plain,
+            "paid_at": plain,
+        },
+    ),
+    Section(
+        "event_shares",
+        """
+        SELECT s.id, s.event_id, e.kind, e.day, s.co2e_mg AS co2e_g, s.taken_at, s.order_id
+        FROM event_shares s JOIN neutral_events e ON e.id = s.event_id WHERE s.holder_id = $1 ORDER BY s.id
+        """,
+        {
+            "id": identified("shr"),
+            "event_id": identified("nev"),
+            "kind": plain,
+            "day": plain,
+            "co2e_g": in_grams,
+            "taken_at": plain,
+            "order_id": identified("nvo"),
+        },
+    ),
+    Section(
         "rank_choice",
         "SELECT shown, changed_at FROM rank_choices WHERE holder_id = $1",
         {"shown": plain, "changed_at": plain},

@@ -18,7 +18,8 @@ from api.stage import Stage
 from emissions.known import known_emissions
 from enterprises.known import known_memberships, known_readings, known_structure
 from enterprises.plant import Plant, made_plant
-from event_footprints.events_known import known_footprints
+from event_footprints.events_known import DAYS as EVENT_DAYS
+from event_footprints.events_known import known_events, known_footprints
 from helpers import Caller, metro
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.errors import Unsatisfiable
@@ -128,6 +129,7 @@ RULES = {
 }
 DAYS = {"from": "2026-11-01", "to": "2026-11-02"}
 QUERIES = {
+    **dict.fromkeys(("/v1/operator/event-coverage", "/v1/enterprises/event-coverage"), EVENT_DAYS),
     "/v1/neighbour/claims": {"from_day": "2026-11-01", "to_day": "2026-11-30"},
     **{f"/v1/enterprises/meters/{{meter_id}}/{noun}": DAYS for noun in ("uses", "readings", "gaps")},
 }
@@ -181,6 +183,9 @@ async def redeeming(
     known |= await known_settlements(market, stage.operator, merchant, resident)
     known |= await known_loans(lender)
     known |= known_footprints()
+    known |= await known_events(
+        stage.city.service, stage.operator, await stage.city.signed_in(stage.holder), plant
+    )
     known |= await known_structure(plant)
     known |= await known_labels(plant)
     known |= await known_memberships(plant, await stage.city.signed_in(stage.holder))

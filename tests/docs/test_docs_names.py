@@ -65,6 +65,7 @@ PAGES = {
         "docs/load-shedding.md",
         "docs/emissions.md",
         "docs/metering.md",
+        "docs/events.md",
     )
 }
 ENGLISH, CHINESE = PAGES["README.md"], PAGES["README.zh-CN.md"]

@@ -197,6 +197,7 @@ async def test_the_services_own_jobs(service: Services, owner: asyncpg.Connectio
         "look_at_meters",
         "expire_points",
         "return_redemptions",
+        "release_event_orders",
         "watch_customers",
         "issue_settlements",
         "label_enterprises",
