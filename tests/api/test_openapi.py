@@ -35,7 +35,6 @@ PUBLIC = {
     ("get", "/v1/offset-rules"),
     ("get", "/v1/offset-rules/{market}"),
     ("get", "/v1/offset-recognition"),
-    ("get", "/v1/me/exports/{export_id}/file"),
     ("post", "/v1/payments/wechat_pay/notification"),
     ("get", "/v1/consent-texts"),
     ("get", "/v1/consent-texts/keys"),
