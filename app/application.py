@@ -26,6 +26,8 @@ from app.api import (
     bank_reports,
     bindings,
     carbon,
+    certificate_office,
+    certificates,
     children,
     claims,
     clocks,
@@ -187,6 +189,8 @@ DOORS = (
     offset_rules,
     offset_obligations,
     market_offsets,
+    certificates,
+    certificate_office,
 )
 """What is asked most stands first: routes are tried one after the other."""
 HTTP_CODES = {404: "request.not_found", 405: "request.method", 413: "request.too_large"}

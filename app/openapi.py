@@ -65,6 +65,7 @@ from app.auth.scopes import DESCRIPTIONS
 from app.banking.desk_schemas import ScoreChannelInput, ScoreChannelStep, ScoreReviewAnswer, ScoreReviewInput
 from app.banking.query_schemas import LabelQuery, MonitorInput, PreScreening, ScoreQuery
 from app.banking.schemas import BankGrantInput
+from app.certificates.schemas import CertificateCheckInput, ReissueInput, RevocationInput, ShownNameInput
 from app.claiming.schemas import ActInput, ClaimInput, ClaimReleaseInput, DisclosureInput
 from app.crediting.precedence_choice import PreferredPlatformInput
 from app.crediting.schemas import ActivityReport
@@ -262,6 +263,10 @@ NAMED = (
     FilingStep,
     CheckInput,
     FilingInput,
+    CertificateCheckInput,
+    ReissueInput,
+    RevocationInput,
+    ShownNameInput,
     Problem,
 )
 DESCRIPTION = """\

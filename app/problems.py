@@ -205,6 +205,18 @@ CODES: dict[str, tuple[int, str, str]] = {
         "该手机号久未验证,须再用一种已绑定的方式登录,或声明为新机主",
         "This number was not proven for long: sign in another way too, or say that you are its new owner",
     ),
+    "certificate.mistyped": (
+        422,
+        "证书编号有误,校验位不符",
+        "This is no number of a certificate: its check digits do not fit",
+    ),
+    "certificate.revoked": (409, "证书已撤销", "The certificate is revoked"),
+    "certificate.no_seal": (404, "尚未上传印章", "No seal was uploaded"),
+    "certificate.seal_unfit": (
+        422,
+        "印章须为PNG图片,边长100至1024像素,不超过256KiB",
+        "A seal is a whole PNG of 100 to 1,024 pixels a side and 256 KiB at the most",
+    ),
     "session.refresh_invalid": (401, "登录已失效,请重新登录", "The session is over; sign in again"),
     "session.not_found": (404, "登录会话不存在", "No such session"),
     "holder.closed": (403, "账户已关闭", "The account is closed"),

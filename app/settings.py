@@ -131,6 +131,10 @@ class Settings(BaseSettings):
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    public_url: Annotated[str, Field(pattern=r"^https?://[^/\s]+$")] = Field(
+        default="http://127.0.0.1:8000",
+        description="Where everybody reaches this service: what the QR codes of certificates lead to.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     max_body_bytes: PositiveInt = 8 * 1024 * 1024

@@ -17,6 +17,7 @@ from accounts.offsetting import verification as offsetting
 from accounts.postings import STORED
 from accounts.proofs import heads as of_heads
 from accounts.units import verification as of_units
+from app.certificates import verification as certificates
 from app.crediting import corroboration_verification as corroborations
 from app.crediting.decision import window_start
 from app.crediting.rules import CapRule, aggregation_key, aggregation_rule, cap_rules
@@ -324,6 +325,7 @@ AREAS = (
     of_units,
     offset_filings,
     events,
+    certificates,
 )
 """Modules that bring rules of their own."""
 

@@ -23,6 +23,7 @@ import app.auth.models
 import app.auth.resident_models
 import app.banking.desk_models
 import app.banking.models
+import app.certificates.models
 import app.clocks.models
 import app.credit_reports.models
 import app.crediting.comparisons
@@ -73,6 +74,7 @@ MODULES = (
     app.auth.resident_models,
     app.banking.desk_models,
     app.banking.models,
+    app.certificates.models,
     app.clocks.models,
     app.crediting.comparisons,
     app.crediting.corroboration,

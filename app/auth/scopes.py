@@ -90,6 +90,8 @@ EVENTS_READ = "enterprises:events:read"
 EVENTS_WRITE = "enterprises:events:write"
 EVENT_COVERAGE_READ = "operator:events:read"
 EVENT_POOLS_WRITE = "operator:event_pools:write"
+CERTIFICATES_READ = "operator:certificates:read"
+CERTIFICATES_WRITE = "operator:certificates:write"
 
 DESCRIPTIONS = {
     ACTIVITIES_WRITE: "Report activities and reverse own ones",
@@ -179,6 +181,8 @@ DESCRIPTIONS = {
     EVENTS_WRITE: "Enter carbon-neutral events of one's own, order units for them and pay",
     EVENT_COVERAGE_READ: "Read how far departments of the region cover what their events emit",
     EVENT_POOLS_WRITE: "Sell units of one's own registry account for events",
+    CERTIFICATES_READ: "Read certificates of the region",
+    CERTIFICATES_WRITE: "Reissue and revoke certificates of the region, upload their seal",
 }
 
 _VIEWER = (
@@ -265,6 +269,8 @@ ALLOWED: dict[OrganisationKind, tuple[str, ...]] = {
         OFFSETS_APPROVE,
         EVENT_COVERAGE_READ,
         EVENT_POOLS_WRITE,
+        CERTIFICATES_READ,
+        CERTIFICATES_WRITE,
     ),
     OrganisationKind.NEIGHBOUR: (NEIGHBOUR_CLAIMS, FEDERATION_EVALUATE),
     OrganisationKind.BANK: (

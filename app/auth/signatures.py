@@ -15,6 +15,7 @@ BINDING = "tanpuhui-binding"
 EXPORT = "tanpuhui-export"
 NEIGHBOUR = "tanpuhui-neighbour"
 REPORT = "tanpuhui-report"
+CERTIFICATE = "tanpuhui-certificate"
 MAX_LENGTH = 4096
 
 

@@ -21,6 +21,7 @@ from app.auth import audit, resident_repository, signatures
 from app.auth.principal import Principal
 from app.banking import grants as bank_grants
 from app.banking import reviews as score_reviews
+from app.certificates import service as certificates
 from app.credit_reports import repository as credit_reports
 from app.crediting import precedence_choice
 from app.database import driver_of
@@ -165,6 +166,7 @@ async def erase(
     await ranks.choose(driver, holder_id, shown=False, now=now)
     await precedence_choice.forget(driver, holder_id)
     await credit_reports.forget(driver, holder_id)
+    await certificates.forget(driver, services.tokens.keys, holder_id, now)
     await _expire_points(driver, holder_id, erasure_id, now)
     region = await _forget_person(driver, holder_id)
     await resident_repository.end_sessions(session, holder_id, now, "erased")

@@ -144,6 +144,23 @@ _OF_BANKS = [
 SECTIONS: list[Section] = [
     *_OF_BANKS,
     Section(
+        "certificates",
+        """
+        SELECT c.number, c.kind, c.quantity_kg, c.version, c.issued_at, c.revoked_at, v.jws
+        FROM certificates c JOIN certificate_versions v ON v.certificate_id = c.id AND v.version = c.version
+        WHERE c.holder_id = $1 ORDER BY c.id
+        """,
+        {
+            "number": plain,
+            "kind": plain,
+            "quantity_kg": plain,
+            "version": plain,
+            "issued_at": plain,
+            "revoked_at": plain,
+            "jws": plain,
+        },
+    ),
+    Section(
         "profile",
         """
         SELECT h.id AS holder_id, h.kind, h.region, h.created_at, b.open_mg, b.issued_mg, b.used_mg, b.points,

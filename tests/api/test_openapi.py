@@ -41,6 +41,10 @@ PUBLIC = {
     ("get", "/v1/mandate-terms"),
     ("get", "/v1/certificates/{certificate_id}"),
     ("post", "/v1/reports/verification"),
+    ("get", "/v1/public/certificates/{number}"),
+    ("get", "/v1/public/certificates/{number}/certificate.jws"),
+    ("get", "/v1/public/certificates/{number}/certificate.pdf"),
+    ("post", "/v1/public/certificates/verification"),
     ("get", "/healthz"),
     ("get", "/readyz"),
 }
@@ -53,7 +57,12 @@ def document() -> dict[str, Any]:
     return found
 
 
-FILES: tuple[set[str], ...] = ({"text/csv"}, {"application/pdf"}, {"application/x-ndjson"})
+FILES: tuple[set[str], ...] = (
+    {"text/csv"},
+    {"application/pdf"},
+    {"application/jose"},
+    {"application/x-ndjson"},
+)
 
 
 def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:

@@ -105,6 +105,19 @@ ROUTES: dict[tuple[str, str], dict[str, int]] = {
         operator=412, foreign_operator=404
     ),
     ("GET", "/v1/score-cards"): ANYBODY,
+    ("GET", "/certificates"): ANYBODY,
+    ("GET", "/certificates/{number}"): dict.fromkeys(AUDIENCES, 404),
+    ("GET", "/v1/public/certificates/{number}"): dict.fromkeys(AUDIENCES, 404),
+    ("GET", "/v1/public/certificates/{number}/certificate.jws"): dict.fromkeys(AUDIENCES, 404),
+    ("GET", "/v1/public/certificates/{number}/certificate.pdf"): dict.fromkeys(AUDIENCES, 404),
+    ("POST", "/v1/public/certificates/verification"): ANYBODY,
+    ("GET", "/v1/operator/certificates"): rights(operator=200, foreign_operator=200),
+    ("GET", "/v1/operator/certificate-seal"): rights(operator=404, foreign_operator=404),
+    ("PUT", "/v1/operator/certificate-seal"): rights(operator=415, foreign_operator=415),
+    ("POST", "/v1/operator/certificates/{number}/reissue"): rights(operator=404, foreign_operator=404),
+    ("POST", "/v1/operator/certificates/{number}/revocation"): rights(operator=404, foreign_operator=404),
+    ("GET", "/v1/me/certificates"): rights(resident=200, other_resident=200),
+    ("PUT", "/v1/me/certificates/{number}/name"): rights(),
     ("GET", "/v1/me/scores"): rights(resident=200, other_resident=200),
     ("GET", "/v1/me/scores/{card}"): rights(resident=404, other_resident=404),
     ("GET", "/v1/operator/score-cards"): rights(operator=200, foreign_operator=200),
@@ -880,6 +893,7 @@ async def call(who: Caller, method: str, path: str, revision_id: str = "") -> ht
         "/tills": {"json": {"name": "x"}} if method == "POST" else {},
         "/shops": {"json": {"name": "x"}} if method == "POST" else {},
         "/merchant/offers": {"json": OFFER} if method == "POST" else {},
+        "/public/certificates/verification": {"json": {"sha256": "ab" * 32}},
         "/verification": {"json": {"code": "x"}},
         "/offline": {"json": {"till_id": "til_" + "1" * 32, "items": []}},
         "/reversal": {"json": {"reason": "x"}},
@@ -914,6 +928,8 @@ async def call(who: Caller, method: str, path: str, revision_id: str = "") -> ht
         "/bank/reports": {"json": {"reference": "x"}},
         "/bank/products": {"json": {}} if method == "POST" else {},
         "/bank/loans": {"json": {}} if method == "POST" else {},
+        "/reissue": {"json": {"reason": "x"}},
+        "/revocation": {"json": {"reason": "x"}},
         "/oauth/token": {
             "data": {"grant_type": "client_credentials", "client_id": "x", "client_secret": "y"}
         },
@@ -979,6 +995,7 @@ async def test_every_token_at_every_route(
     nowhere = nowhere.replace("{adoption_id}", "mad_" + "1" * 32).replace("{name}", "none")
     own = own.replace("{webhook_id}", webhook).replace("{event_id}", told)
     nowhere = nowhere.replace("{webhook_id}", "whk_" + "1" * 32).replace("{event_id}", "evt_" + "1" * 32)
+    own, nowhere = (text.replace("{number}", "TPH26-64S3-6D1N-6RVK-34") for text in (own, nowhere))
     own = own.replace("{offer_id}", offered).replace("{claim_id}", claimed)
     nowhere = nowhere.replace("{claim_id}", "clm_" + "1" * 32)
     own, nowhere = (text.replace("{reference}", "cus_" + "1" * 32) for text in (own, nowhere))
@@ -994,6 +1011,9 @@ async def test_every_token_at_every_route(
     for audience, status in ROUTES[method, path].items():
         answer = await call(cast[audience], method, own, drafted)
         assert answer.status_code == status, (audience, answer.text)
+        if path == "/certificates/{number}":
+            assert answer.headers["content-type"] == "text/html; charset=utf-8"
+            continue
         if status >= 400:
             assert answer.headers["content-type"] == "application/problem+json"
         if status == 404:

@@ -15,6 +15,7 @@ from agreements.made import things_of
 from agreements.people import signed_in
 from alerts.known import known_alerts
 from api.stage import Stage
+from certificates.known import known_certificates
 from emissions.known import known_emissions
 from enterprises.known import known_memberships, known_readings, known_structure
 from enterprises.plant import Plant, made_plant
@@ -193,6 +194,9 @@ async def redeeming(
     known |= await known_readings(plant)
     known |= await known_alerts(plant)
     known |= offsetting[0]
+    known |= await known_certificates(
+        stage.city.service, stage.operator, parse_public_id("hld", stage.holder)
+    )
     return known, merchant, resident
 
 

@@ -66,6 +66,7 @@ PAGES = {
         "docs/emissions.md",
         "docs/metering.md",
         "docs/events.md",
+        "docs/certificates.md",
     )
 }
 ENGLISH, CHINESE = PAGES["README.md"], PAGES["README.zh-CN.md"]
