@@ -46,6 +46,7 @@ from app.api import (
     event_footprints,
     event_pools,
     events,
+    exchanges,
     factors,
     green_credit,
     label_figures,
@@ -191,6 +192,7 @@ DOORS = (
     market_offsets,
     certificates,
     certificate_office,
+    exchanges,
 )
 """What is asked most stands first: routes are tried one after the other."""
 HTTP_CODES = {404: "request.not_found", 405: "request.method", 413: "request.too_large"}

@@ -86,6 +86,10 @@ COMMANDS = {
     ),
     "claims": ("claims:claims", "Archive old months of claims."),
     "person-keys": ("person_keys:person_keys", "Rotate the key of person keys."),
+    "exchanges": (
+        "exchanges:exchanges",
+        "Connect carbon exchanges and registries, to tell them and to compare books.",
+    ),
     "banks": ("banks:banks", "Connect banks' own systems, to tell them and to compare books."),
     "neighbours": (
         "neighbours:neighbours",

@@ -71,6 +71,7 @@ from app.crediting.precedence_choice import PreferredPlatformInput
 from app.crediting.schemas import ActivityReport
 from app.disputes.schemas import ContestInput, DisputeDecision
 from app.events.schemas import EventInput, EventOrderInput, PoolInput, ShareInput, ShareOrderInput
+from app.exchanges.schemas import ExchangeOrderInput, ExchangeStep
 from app.labels.schemas import (
     FiguresInput,
     LabelPublicationInput,
@@ -256,6 +257,8 @@ NAMED = (
     QuoteInput,
     CreditReportInput,
     VerificationRequest,
+    ExchangeOrderInput,
+    ExchangeStep,
     OffsetRules,
     ObligationInput,
     ObligationCorrection,

@@ -732,6 +732,33 @@ CODES: dict[str, tuple[int, str, str]] = {
         "暂时无法读取该签发的证明树",
         "The tree of this issuance cannot be read right now",
     ),
+    "exchange.not_found": (404, "没有接入该交易所", "No exchange of that code is connected"),
+    "exchange_instruction.not_found": (404, "指令不存在或无权查看", "No such instruction, or not yours"),
+    "exchange_instruction.wrong_state": (
+        409,
+        "指令当前状态不允许这一步",
+        "The step does not follow the state of the instruction",
+    ),
+    "exchange_instruction.approve_own": (
+        403,
+        "须由另一操作员复核:不得复核自己所报",
+        "Another operator has to approve it: nobody approves what they staged",
+    ),
+    "exchange_instruction.exists": (
+        409,
+        "相同指令已提交、已复核或已完成",
+        "The same is staged, approved or done already",
+    ),
+    "exchange_instruction.no_account": (
+        409,
+        "该账户所有者在该交易所尚未开户",
+        "The owner of the account has none at this exchange",
+    ),
+    "exchange_instruction.no_delivery": (
+        409,
+        "没有已完成的交付",
+        "There is no delivery to this exchange that is done",
+    ),
     "obligation.not_found": (404, "履约义务不存在或无权查看", "No such obligation, or not yours"),
     "obligation.exists": (
         409,

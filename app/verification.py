@@ -23,6 +23,7 @@ from app.crediting.decision import window_start
 from app.crediting.rules import CapRule, aggregation_key, aggregation_rule, cap_rules
 from app.disputes import verification as disputes
 from app.events import verification as events
+from app.exchanges import verification as exchanges
 from app.labels import verification as labels
 from app.neighbours import verification as neighbours
 from app.offsets import verification as offset_filings
@@ -100,6 +101,7 @@ KEPT_TABLES = (
     *of_readings.KEPT_TABLES,
     *of_units.KEPT_TABLES,
     *offset_filings.KEPT_TABLES,
+    *exchanges.KEPT_TABLES,
 )
 """What is written once and never changed, partitions included."""
 
@@ -326,6 +328,7 @@ AREAS = (
     offset_filings,
     events,
     certificates,
+    exchanges,
 )
 """Modules that bring rules of their own."""
 

@@ -24,6 +24,7 @@ from app.crediting.repository import know_methodologies
 from app.crediting.rules import Rules
 from app.database import Database, engine_for
 from app.events.orders import EventOrders
+from app.exchanges.telling import Exchanges
 from app.lending.exchange import BankExchange
 from app.metering.door import Readings
 from app.neighbours import setup as neighbours
@@ -124,6 +125,7 @@ class Services:
     neighbours: Neighbours
     readings: Readings
     banks: BankExchange
+    exchanges: Exchanges
 
     def rules_now(self) -> Rules:
         """The rules that count at this moment, as far as this process knows; what credits asks the preparer."""
@@ -269,6 +271,7 @@ async def services(
             neighbours=exchange,
             readings=readings,
             banks=BankExchange(database, tokens.keys, SecretBox(receipt_key), clock, http),
+            exchanges=Exchanges(database, tokens.keys, SecretBox(receipt_key), clock, http),
         )
         await intake.close()
         await desk.close()

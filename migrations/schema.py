@@ -33,6 +33,7 @@ import app.crediting.precedence_choice
 import app.crediting.settlements
 import app.disputes.models
 import app.events.models
+import app.exchanges.models
 import app.jobs.models
 import app.lending.exchange_models
 import app.lending.models
@@ -89,6 +90,7 @@ MODULES = (
     app.lending.models,
     app.my_data.models,
     app.neighbours.models,
+    app.exchanges.models,
     app.offsets.models,
     app.programmes.models,
     app.quotas.models,

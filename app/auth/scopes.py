@@ -92,6 +92,9 @@ EVENT_COVERAGE_READ = "operator:events:read"
 EVENT_POOLS_WRITE = "operator:event_pools:write"
 CERTIFICATES_READ = "operator:certificates:read"
 CERTIFICATES_WRITE = "operator:certificates:write"
+EXCHANGES_READ = "operator:exchanges:read"
+EXCHANGES_WRITE = "operator:exchanges:write"
+EXCHANGES_APPROVE = "operator:exchanges:approve"
 
 DESCRIPTIONS = {
     ACTIVITIES_WRITE: "Report activities and reverse own ones",
@@ -175,6 +178,9 @@ DESCRIPTIONS = {
     OFFSETS_READ: "Read rules of offsetting, obligations and filings of the region",
     OFFSETS_WRITE: "Draft rules of offsetting, record obligations, file what was retired elsewhere",
     OFFSETS_APPROVE: "Approve rules of offsetting, accept and reject filings",
+    EXCHANGES_READ: "Read what exchanges are told, what differs, and units as CAD Trust has them",
+    EXCHANGES_WRITE: "Stage instructions to exchanges and withdraw them",
+    EXCHANGES_APPROVE: "Approve instructions to exchanges that others staged",
     MARKET_OFFSETS_READ: "Read one's own obligations and filings, try filings out",
     MARKET_OFFSETS_WRITE: "File units against one's own obligations, withdraw filings",
     EVENTS_READ: "Read one's own carbon-neutral events, their shares and orders",
@@ -271,6 +277,9 @@ ALLOWED: dict[OrganisationKind, tuple[str, ...]] = {
         EVENT_POOLS_WRITE,
         CERTIFICATES_READ,
         CERTIFICATES_WRITE,
+        EXCHANGES_READ,
+        EXCHANGES_WRITE,
+        EXCHANGES_APPROVE,
     ),
     OrganisationKind.NEIGHBOUR: (NEIGHBOUR_CLAIMS, FEDERATION_EVALUATE),
     OrganisationKind.BANK: (

@@ -94,6 +94,10 @@ def recurring(services: "Services") -> list[Recurring]:  # noqa: C901 - one smal
         # Each message and each file commits by itself; the lease only spares the other processes the look.
         await services.banks.run()
 
+    async def tell_exchanges(_session: AsyncSession, _now: datetime.datetime) -> None:
+        # Each instruction and each statement commits by itself; the lease only spares the other processes the look.
+        await services.exchanges.run()
+
     async def labels(session: AsyncSession, now: datetime.datetime) -> None:
         # Each slice commits by itself; the lease only spares the other processes the look.
         await label_enterprises(services.database, session, services.live.labels, emitted_at(now), now)
@@ -152,6 +156,7 @@ def recurring(services: "Services") -> list[Recurring]:  # noqa: C901 - one smal
         Recurring("decide_held", datetime.timedelta(minutes=1), decide_held),
         Recurring("forget_traces", datetime.timedelta(days=1), forget_traces),
         Recurring("exchange_claims", datetime.timedelta(minutes=5), exchange_claims),
+        Recurring("tell_exchanges", datetime.timedelta(seconds=30), tell_exchanges),
         Recurring("exchange_with_banks", datetime.timedelta(seconds=30), exchange_with_banks),
         Recurring("learn_meters", datetime.timedelta(minutes=1), learn),
         Recurring("look_at_meters", datetime.timedelta(minutes=1), look),

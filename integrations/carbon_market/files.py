@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from integrations.carbon_market.ports import (
-    REFUSED,
     AccountOpening,
     ExchangeWaiting,
     InstructionKind,
     Order,
+    Receipt,
     RetirementOrder,
     Statement,
     StatementUnreadable,
@@ -26,7 +26,7 @@ from integrations.carbon_market.ports import (
     UnitDelivery,
     content_of,
     read_statement,
-    reference_of,
+    receipt_of,
 )
 from integrations.partner.errors import PartnerAway, PartnerRefused
 from integrations.partner.signing import PartnerKeys, Sign
@@ -45,19 +45,19 @@ class ExchangeFiles:
     keys: PartnerKeys
     clock: Callable[[], datetime.datetime]
 
-    async def open_account(self, instruction: str, order: AccountOpening) -> str:
+    async def open_account(self, instruction: str, order: AccountOpening) -> Receipt:
         """Open an account; its number."""
         return await self._tell(instruction, InstructionKind.OPEN_ACCOUNT, order)
 
-    async def deliver_units(self, instruction: str, order: UnitDelivery) -> str:
+    async def deliver_units(self, instruction: str, order: UnitDelivery) -> Receipt:
         """Hand units over; the exchange's number of the delivery."""
         return await self._tell(instruction, InstructionKind.DELIVER_UNITS, order)
 
-    async def report_trade(self, instruction: str, order: TradeReport) -> str:
+    async def report_trade(self, instruction: str, order: TradeReport) -> Receipt:
         """Tell of a trade; the exchange's number of it."""
         return await self._tell(instruction, InstructionKind.REPORT_TRADE, order)
 
-    async def retire(self, instruction: str, order: RetirementOrder) -> str:
+    async def retire(self, instruction: str, order: RetirementOrder) -> Receipt:
         """Have units retired; the exchange's number of the retirement."""
         return await self._tell(instruction, InstructionKind.RETIRE, order)
 
@@ -71,7 +71,7 @@ class ExchangeFiles:
         except StatementUnreadable as error:
             raise PartnerAway(str(error)) from None
 
-    async def _tell(self, instruction: str, kind: InstructionKind, order: Order) -> str:
+    async def _tell(self, instruction: str, kind: InstructionKind, order: Order) -> Receipt:
         answer = await asyncio.to_thread(_read, self.folder / IN / f"{instruction}.jws")
         if answer is None:
             claims: dict[str, Any] = {
@@ -84,10 +84,10 @@ class ExchangeFiles:
             }
             await asyncio.to_thread(_write, self.folder / OUT / f"{instruction}.jws", self.sign(claims))
             raise ExchangeWaiting("no answer yet")
-        word, reference = reference_of(self.keys.read_whenever(answer), instruction)
-        if word == REFUSED:
+        receipt = receipt_of(self.keys.read_whenever(answer), instruction)
+        if receipt is None:
             raise PartnerRefused("the exchange says no")
-        return reference
+        return receipt
 
 
 def _read(file: Path) -> str | None:

@@ -4,10 +4,10 @@ import datetime
 from typing import Final
 
 from integrations.carbon_market.ports import (
-    REFUSED,
     AccountOpening,
     InstructionKind,
     Order,
+    Receipt,
     RetirementOrder,
     Statement,
     StatementUnreadable,
@@ -15,7 +15,7 @@ from integrations.carbon_market.ports import (
     UnitDelivery,
     content_of,
     read_statement,
-    reference_of,
+    receipt_of,
 )
 from integrations.partner.api import JOSE, NOT_FOUND, OK, SignedApi
 from integrations.partner.errors import PartnerAway, PartnerRefused
@@ -26,19 +26,19 @@ MAX_STATEMENT_BYTES: Final = 16 * 1024 * 1024
 class ExchangeApi(SignedApi):
     """One exchange's API, as one of its clients."""
 
-    async def open_account(self, instruction: str, order: AccountOpening) -> str:
+    async def open_account(self, instruction: str, order: AccountOpening) -> Receipt:
         """Open an account; its number."""
         return await self._tell(instruction, InstructionKind.OPEN_ACCOUNT, order)
 
-    async def deliver_units(self, instruction: str, order: UnitDelivery) -> str:
+    async def deliver_units(self, instruction: str, order: UnitDelivery) -> Receipt:
         """Hand units over; the exchange's number of the delivery."""
         return await self._tell(instruction, InstructionKind.DELIVER_UNITS, order)
 
-    async def report_trade(self, instruction: str, order: TradeReport) -> str:
+    async def report_trade(self, instruction: str, order: TradeReport) -> Receipt:
         """Tell of a trade; the exchange's number of it."""
         return await self._tell(instruction, InstructionKind.REPORT_TRADE, order)
 
-    async def retire(self, instruction: str, order: RetirementOrder) -> str:
+    async def retire(self, instruction: str, order: RetirementOrder) -> Receipt:
         """Have units retired; the exchange's number of the retirement."""
         return await self._tell(instruction, InstructionKind.RETIRE, order)
 
@@ -54,7 +54,7 @@ class ExchangeApi(SignedApi):
         except StatementUnreadable as error:
             raise PartnerAway(str(error)) from None
 
-    async def _tell(self, instruction: str, kind: InstructionKind, order: Order) -> str:
+    async def _tell(self, instruction: str, kind: InstructionKind, order: Order) -> Receipt:
         body = self.signed(instruction, {"kind": kind.value, "order": content_of(order)})
         status, answer = await self.ask(
             "POST",
@@ -64,7 +64,7 @@ class ExchangeApi(SignedApi):
         )
         if status not in OK:
             raise PartnerRefused(f"status {status}")
-        word, reference = reference_of(self.read(answer), instruction)
-        if word == REFUSED:
+        receipt = receipt_of(self.read(answer), instruction)
+        if receipt is None:
             raise PartnerRefused("the exchange says no")
-        return reference
+        return receipt

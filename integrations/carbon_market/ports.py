@@ -16,6 +16,7 @@ ACCEPTED: Final = "accepted"
 REFUSED: Final = "refused"
 _LONGEST_REFERENCE: Final = 64
 _MOST: Final = 10**15
+_LATEST: Final = 7_000_000_000
 
 
 class ExchangeWaiting(PartnerAway):
@@ -89,6 +90,14 @@ ORDERS: Final[Mapping[InstructionKind, type[Order]]] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Receipt:
+    """The exchange's own number of what it did, and when it says it did it."""
+
+    reference: str
+    at: datetime.datetime
+
+
+@dataclass(frozen=True, slots=True)
 class StatementLine:
     """An instruction as the exchange carried it out; without quantity where it has none."""
 
@@ -114,23 +123,23 @@ class ExchangePort(Protocol):
     Raises `PartnerAway` where it is to be asked again, `PartnerRefused` where that changes nothing.
     """
 
-    async def open_account(self, instruction: str, order: AccountOpening) -> str:
+    async def open_account(self, instruction: str, order: AccountOpening) -> Receipt:
         """Open an account; its number."""
 
-    async def deliver_units(self, instruction: str, order: UnitDelivery) -> str:
+    async def deliver_units(self, instruction: str, order: UnitDelivery) -> Receipt:
         """Hand units over; the exchange's number of the delivery."""
 
-    async def report_trade(self, instruction: str, order: TradeReport) -> str:
+    async def report_trade(self, instruction: str, order: TradeReport) -> Receipt:
         """Tell of a trade; the exchange's number of it."""
 
-    async def retire(self, instruction: str, order: RetirementOrder) -> str:
+    async def retire(self, instruction: str, order: RetirementOrder) -> Receipt:
         """Have units retired; the exchange's number of the retirement."""
 
     async def statement(self, day: datetime.date) -> Statement | None:
         """What it did on a day; None while there is no statement."""
 
 
-async def carry_out(port: ExchangePort, instruction: str, order: Order) -> str:
+async def carry_out(port: ExchangePort, instruction: str, order: Order) -> Receipt:
     """Tell an exchange by the door of the order's kind."""
     if isinstance(order, AccountOpening):
         return await port.open_account(instruction, order)
@@ -191,11 +200,13 @@ def _whole(value: Any) -> int:
     return value
 
 
-def reference_of(told: Mapping[str, Any], instruction: str) -> tuple[str, str]:
-    """Status and reference of an answer. Raises `PartnerAway` where it is about something else."""
-    status, reference = told.get("status"), told.get("reference", "")
+def receipt_of(told: Mapping[str, Any], instruction: str) -> Receipt | None:
+    """What an answer says; None where the exchange refuses. Raises `PartnerAway` where it is about something else."""
+    status, reference, signed = told.get("status"), told.get("reference", ""), told.get("iat")
     if told.get("in_reply_to") != instruction or status not in (ACCEPTED, REFUSED):
         raise PartnerAway("an answer to something else")
-    if not isinstance(reference, str):
+    if not isinstance(reference, str) or not isinstance(signed, int) or not 0 < signed < _LATEST:
         raise PartnerAway("an answer without a reference")
-    return str(status), reference[:_LONGEST_REFERENCE]
+    if status == REFUSED:
+        return None
+    return Receipt(reference[:_LONGEST_REFERENCE], datetime.datetime.fromtimestamp(signed, datetime.UTC))

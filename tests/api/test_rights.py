@@ -382,6 +382,20 @@ ROUTES: dict[tuple[str, str], dict[str, int]] = {
     ("GET", "/v1/me/event-shares"): rights(resident=200, other_resident=200),
     ("POST", "/v1/me/event-shares"): rights(),
     ("POST", "/v1/me/event-shares/{share_id}/orders"): rights(),
+    ("GET", "/v1/operator/exchanges"): rights(operator=200, foreign_operator=200),
+    ("GET", "/v1/operator/exchange-instructions"): rights(operator=200, foreign_operator=200),
+    ("POST", "/v1/operator/exchange-instructions"): rights(operator=400, foreign_operator=400),
+    ("GET", "/v1/operator/exchange-instructions/{instruction_id}"): rights(
+        operator=404, foreign_operator=404
+    ),
+    ("POST", "/v1/operator/exchange-instructions/{instruction_id}/approval"): rights(
+        operator=404, foreign_operator=404
+    ),
+    ("POST", "/v1/operator/exchange-instructions/{instruction_id}/withdrawal"): rights(
+        operator=404, foreign_operator=404
+    ),
+    ("GET", "/v1/operator/exchange-differences"): rights(operator=200, foreign_operator=200),
+    ("GET", "/v1/operator/cad-trust-units"): rights(operator=200, foreign_operator=200),
     ("GET", "/v1/operator/audit"): rights(operator=200, foreign_operator=200),
     # No provider is set up here, and what an operator issues to a resident only reads.
     ("POST", "/v1/me/phone-codes"): dict.fromkeys(AUDIENCES, 422),

@@ -21,6 +21,7 @@ from enterprises.known import known_memberships, known_readings, known_structure
 from enterprises.plant import Plant, made_plant
 from event_footprints.events_known import DAYS as EVENT_DAYS
 from event_footprints.events_known import known_events, known_footprints
+from exchanges.known import known_exchanges
 from helpers import Caller, metro
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.errors import Unsatisfiable
@@ -172,7 +173,8 @@ async def plant(stage: Stage) -> Plant:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def offsetting(stage: Stage) -> tuple[dict[tuple[str, str], Any], Firm]:
-    return await known_offsets(stage.city, stage.operator)
+    known, firm = await known_offsets(stage.city, stage.operator)
+    return known | await known_exchanges(firm), firm
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

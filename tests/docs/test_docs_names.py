@@ -61,6 +61,7 @@ PAGES = {
         "docs/banks.md",
         "docs/loans.md",
         "docs/offsets.md",
+        "docs/exchanges.md",
         "docs/scores.md",
         "docs/load-shedding.md",
         "docs/emissions.md",
@@ -148,8 +149,8 @@ def test_commands_of_the_readme_exist(page):
         for used in re.findall(r"`make ([a-z-]+)", text):
             assert used in targets()
         for used in re.findall(
-            r"`tanpuhui ((?:(?:clients|methodologies|recalculations|audit|ranks|scores|banks|neighbours|person-keys"
-            r"|claims) )?"
+            r"`tanpuhui ((?:(?:clients|methodologies|recalculations|audit|ranks|scores|banks|exchanges|neighbours"
+            r"|person-keys|claims) )?"
             r"[a-z-]+)",
             text,
         ):
