@@ -96,6 +96,7 @@ COMMANDS = {
         "Register neighbouring deployments, and exchange claims with them.",
     ),
     "scores": ("scores:scores", "Check score cards, and take snapshots of all holders."),
+    "market": ("market:market", "Prices of other markets."),
     "ranks": ("ranks:ranks", "Public ranks, which live in Redis."),
     "audit": ("audit:audit", "Read and export the audit trail of a running service."),
 }

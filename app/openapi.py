@@ -79,6 +79,17 @@ from app.labels.schemas import (
     OperatorFigureBatch,
 )
 from app.lending.schemas import BankProductInput, LoanCorrection, LoanInput, QuoteInput
+from app.market.schemas import (
+    AuctionInput,
+    AuctionRejection,
+    BidInput,
+    FundingInput,
+    ListingInput,
+    MarketWithdrawalInput,
+    PayoutInput,
+    PurchaseInput,
+    TransferInput,
+)
 from app.my_data.schemas import CorrectionDecisionInput, CorrectionInput
 from app.neighbours.agreements import NeighbourAgreement
 from app.neighbours.schemas import DigestQuestions, YieldInput
@@ -130,6 +141,15 @@ from points.settlement_schemas import (
 )
 
 NAMED = (
+    ListingInput,
+    PurchaseInput,
+    AuctionInput,
+    AuctionRejection,
+    BidInput,
+    FundingInput,
+    TransferInput,
+    MarketWithdrawalInput,
+    PayoutInput,
     ReadingInput,
     ExchangeInput,
     ActivityReport,

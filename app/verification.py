@@ -25,6 +25,7 @@ from app.disputes import verification as disputes
 from app.events import verification as events
 from app.exchanges import verification as exchanges
 from app.labels import verification as labels
+from app.market import verification as of_market
 from app.neighbours import verification as neighbours
 from app.offsets import verification as offset_filings
 from app.review import verification as reviews
@@ -102,6 +103,7 @@ KEPT_TABLES = (
     *of_units.KEPT_TABLES,
     *offset_filings.KEPT_TABLES,
     *exchanges.KEPT_TABLES,
+    *of_market.KEPT_TABLES,
 )
 """What is written once and never changed, partitions included."""
 
@@ -329,6 +331,7 @@ AREAS = (
     events,
     certificates,
     exchanges,
+    of_market,
 )
 """Modules that bring rules of their own."""
 

@@ -26,6 +26,7 @@ from app.database import Database, engine_for
 from app.events.orders import EventOrders
 from app.exchanges.telling import Exchanges
 from app.lending.exchange import BankExchange
+from app.market.desk import FundingOrders
 from app.metering.door import Readings
 from app.neighbours import setup as neighbours
 from app.neighbours.service import Neighbours
@@ -260,7 +261,11 @@ async def services(
             payments=payments_of(
                 settings,
                 database,
-                {Subject.REDEMPTION: RedemptionOrders(desk.policy), Subject.EVENT: EventOrders()},
+                {
+                    Subject.REDEMPTION: RedemptionOrders(desk.policy),
+                    Subject.EVENT: EventOrders(),
+                    Subject.MARKET_FUNDING: FundingOrders(),
+                },
                 clock,
                 provider_http,
             ),

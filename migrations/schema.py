@@ -37,6 +37,7 @@ import app.exchanges.models
 import app.jobs.models
 import app.lending.exchange_models
 import app.lending.models
+import app.market.models
 import app.my_data.models
 import app.neighbours.models
 import app.offsets.models
@@ -88,6 +89,7 @@ MODULES = (
     app.credit_reports.models,
     app.lending.exchange_models,
     app.lending.models,
+    app.market.models,
     app.my_data.models,
     app.neighbours.models,
     app.exchanges.models,

@@ -10,7 +10,7 @@ from accounts.units.ranges import UnitRange
 from accounts.units.serials import Origin, OriginKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     import asyncpg
 
@@ -134,6 +134,24 @@ async def move(
     if row is None:
         raise LookupError("the function answers with one row")
     return row["outcome"], of_ranges(row["moved"] or ())
+
+
+async def move_parts(
+    driver: "asyncpg.Connection",
+    lock_id: UUID,
+    account_id: UUID,
+    parts: "Sequence[tuple[UUID, UUID, int, UUID]]",
+    now: datetime.datetime,
+) -> str:
+    """Hand parts of a lock (movement, account, kg, subject) to accounts: `moved`; or why not, with nothing written."""
+    outcome: str = await driver.fetchval(
+        "SELECT tanpuhui_deliver_units($1, $2, $3, $4, $5, $6, $7)",
+        lock_id,
+        account_id,
+        *([part[column] for part in parts] for column in range(4)),
+        now,
+    )
+    return outcome
 
 
 async def add_lock(

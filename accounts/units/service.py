@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from accounts.ids import uuid7
+from accounts.ids import epoch_ms, uuid7, uuid7_batch
 from accounts.registry.errors import AccountFrozen, AccountNotFound
 from accounts.units import repository
 from accounts.units.errors import AlreadyIssued, InsufficientUnits, LockNotFound, SubjectUsed
@@ -18,6 +18,8 @@ from accounts.units.ranges import UnitRange, total_kg
 from accounts.units.serials import Origin, format_serial
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import asyncpg
 
     from accounts.errors import DomainError
@@ -211,6 +213,24 @@ async def deliver(
         held.subject_id,
         now,
     )
+
+
+async def deliver_parts(
+    driver: "asyncpg.Connection",
+    lock_id: UUID,
+    parts: "Sequence[tuple[UUID, int, UUID]]",
+    now: datetime.datetime,
+) -> None:
+    """Hand parts of a lock (account, kg, subject) to accounts that are there, as so many deliveries would.
+
+    Raises `LockNotFound`, `InsufficientUnits`, `AccountFrozen`; then nothing is delivered.
+    """
+    held = await get_lock(driver, lock_id)
+    movements = uuid7_batch(epoch_ms(now), len(parts))
+    rows = [(movement, *part) for movement, part in zip(movements, parts, strict=True)]
+    outcome = await repository.move_parts(driver, lock_id, held.account_id, rows, now)
+    if outcome in REFUSALS:
+        raise REFUSALS[outcome]
 
 
 async def retire(

@@ -95,6 +95,11 @@ CERTIFICATES_WRITE = "operator:certificates:write"
 EXCHANGES_READ = "operator:exchanges:read"
 EXCHANGES_WRITE = "operator:exchanges:write"
 EXCHANGES_APPROVE = "operator:exchanges:approve"
+MARKET_TRADES_READ = "market:trades:read"
+MARKET_TRADES_WRITE = "market:trades:write"
+MARKET_READ = "operator:market:read"
+MARKET_WRITE = "operator:market:write"
+MARKET_APPROVE = "operator:market:approve"
 
 DESCRIPTIONS = {
     ACTIVITIES_WRITE: "Report activities and reverse own ones",
@@ -189,6 +194,11 @@ DESCRIPTIONS = {
     EVENT_POOLS_WRITE: "Sell units of one's own registry account for events",
     CERTIFICATES_READ: "Read certificates of the region",
     CERTIFICATES_WRITE: "Reissue and revoke certificates of the region, upload their seal",
+    MARKET_TRADES_READ: "Read listings, and one's own auctions, bids, trades and money in the market",
+    MARKET_TRADES_WRITE: "List and auction one's own units, buy and bid, bring money and take it out",
+    MARKET_READ: "Read auctions and money of the region's market participants",
+    MARKET_WRITE: "Record money of market participants that came by bank",
+    MARKET_APPROVE: "Announce auctions, approve money that others recorded, pay money out",
 }
 
 _VIEWER = (
@@ -280,6 +290,9 @@ ALLOWED: dict[OrganisationKind, tuple[str, ...]] = {
         EXCHANGES_READ,
         EXCHANGES_WRITE,
         EXCHANGES_APPROVE,
+        MARKET_READ,
+        MARKET_WRITE,
+        MARKET_APPROVE,
     ),
     OrganisationKind.NEIGHBOUR: (NEIGHBOUR_CLAIMS, FEDERATION_EVALUATE),
     OrganisationKind.BANK: (
@@ -299,6 +312,8 @@ ALLOWED: dict[OrganisationKind, tuple[str, ...]] = {
     OrganisationKind.ENTERPRISE: (*_VIEWER, *_ENERGY_MANAGER, *_OWNER),
     OrganisationKind.PARTICIPANT: (
         MARKET_ACCOUNT_READ,
+        MARKET_TRADES_READ,
+        MARKET_TRADES_WRITE,
         MARKET_OFFSETS_READ,
         MARKET_OFFSETS_WRITE,
     ),

@@ -21,6 +21,7 @@ from app.jobs.expiry import expire_points
 from app.jobs.runner import Recurring
 from app.labels.emissions import emitted_at
 from app.labels.job import label_enterprises
+from app.market.job import end_due
 from app.my_data import jobs as my_data
 from app.proving.heads import take_heads
 from app.ranks import service as ranks
@@ -139,6 +140,10 @@ def recurring(services: "Services") -> list[Recurring]:  # noqa: C901 - one smal
     async def look(_session: AsyncSession, now: datetime.datetime) -> None:
         await look_at_meters(services.database, now)
 
+    async def end_market(_session: AsyncSession, now: datetime.datetime) -> None:
+        # Each auction, trade and listing commits by itself; the lease only spares the other processes the look.
+        await end_due(services.database, now)
+
     return [
         Recurring("make_partitions", datetime.timedelta(days=1), make_partitions),
         Recurring("forget_answers", datetime.timedelta(days=1), forget_answers),
@@ -168,6 +173,7 @@ def recurring(services: "Services") -> list[Recurring]:  # noqa: C901 - one smal
         Recurring("keep_emission_statements", datetime.timedelta(minutes=10), keep_emission_statements),
         Recurring("warn_of_energy_budgets", datetime.timedelta(days=1), warn_of_energy_budgets),
         Recurring("take_ledger_heads", datetime.timedelta(minutes=10), take_ledger_heads),
+        Recurring("end_market", datetime.timedelta(seconds=10), end_market),
         Recurring("rotate_keys", datetime.timedelta(hours=6), rotate_keys),
         *my_data.recurring(services),
     ]

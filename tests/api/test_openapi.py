@@ -40,6 +40,10 @@ PUBLIC = {
     ("get", "/v1/consent-texts/keys"),
     ("get", "/v1/mandate-terms"),
     ("get", "/v1/certificates/{certificate_id}"),
+    ("get", "/v1/auctions"),
+    ("get", "/v1/auctions/{auction_id}"),
+    ("get", "/v1/reference-prices/{market}"),
+    ("get", "/v1/reference-prices/{market}/chart.svg"),
     ("post", "/v1/reports/verification"),
     ("get", "/v1/public/certificates/{number}"),
     ("get", "/v1/public/certificates/{number}/certificate.jws"),
@@ -62,6 +66,7 @@ FILES: tuple[set[str], ...] = (
     {"application/pdf"},
     {"application/jose"},
     {"application/x-ndjson"},
+    {"image/svg+xml"},
 )
 
 

@@ -396,6 +396,49 @@ ROUTES: dict[tuple[str, str], dict[str, int]] = {
     ),
     ("GET", "/v1/operator/exchange-differences"): rights(operator=200, foreign_operator=200),
     ("GET", "/v1/operator/cad-trust-units"): rights(operator=200, foreign_operator=200),
+    ("GET", "/v1/auctions"): ANYBODY,
+    ("GET", "/v1/auctions/{auction_id}"): dict.fromkeys(AUDIENCES, 404),
+    ("GET", "/v1/reference-prices/{market}"): dict.fromkeys(AUDIENCES, 422),
+    ("GET", "/v1/reference-prices/{market}/chart.svg"): dict.fromkeys(AUDIENCES, 422),
+    **{
+        ("GET", f"/v1/market/{noun}"): rights(participant=200)
+        for noun in (
+            *("listings", "auctions", "bids", "trades", "money", "money/entries", "fundings", "withdrawals"),
+        )
+    },
+    ("GET", "/v1/market/listings/{listing_id}"): rights(participant=404),
+    ("GET", "/v1/market/trades/{trade_id}"): rights(participant=404),
+    ("POST", "/v1/market/listings"): rights(participant=400),
+    ("POST", "/v1/market/listings/{listing_id}/purchases"): rights(participant=400),
+    ("POST", "/v1/market/listings/{listing_id}/withdrawal"): rights(participant=404),
+    ("POST", "/v1/market/auctions"): rights(participant=400),
+    ("POST", "/v1/market/auctions/{auction_id}/bids"): rights(participant=400),
+    ("POST", "/v1/market/auctions/{auction_id}/withdrawal"): rights(participant=404),
+    ("POST", "/v1/market/trades/{trade_id}/payment"): rights(participant=404),
+    # No provider of payments is set up here.
+    ("POST", "/v1/market/fundings"): rights(participant=404),
+    ("POST", "/v1/market/fundings/{funding_id}/payment"): rights(participant=404),
+    ("POST", "/v1/market/withdrawals"): rights(participant=400),
+    **{
+        ("GET", f"/v1/operator/market/{noun}"): rights(operator=200, foreign_operator=200)
+        for noun in ("auctions", "fundings", "withdrawals")
+    },
+    ("POST", "/v1/operator/market/fundings"): rights(operator=400, foreign_operator=400),
+    **{
+        ("POST", f"/v1/operator/market/{step}"): rights(operator=404, foreign_operator=404)
+        for step in (
+            "auctions/{auction_id}/announcement",
+            "fundings/{funding_id}/approval",
+            "fundings/{funding_id}/rejection",
+            "withdrawals/{withdrawal_id}/rejection",
+        )
+    },
+    ("POST", "/v1/operator/market/auctions/{auction_id}/rejection"): rights(
+        operator=422, foreign_operator=422
+    ),
+    ("POST", "/v1/operator/market/withdrawals/{withdrawal_id}/payout"): rights(
+        operator=400, foreign_operator=400
+    ),
     ("GET", "/v1/operator/audit"): rights(operator=200, foreign_operator=200),
     # No provider is set up here, and what an operator issues to a resident only reads.
     ("POST", "/v1/me/phone-codes"): dict.fromkeys(AUDIENCES, 422),
@@ -696,6 +739,11 @@ IDS = {
     "dispute": "dsp_",
     "neighbour": "nbr_",
     "product": "bpr_",
+    "listing": "lst_",
+    "auction": "auc_",
+    "trade": "trd_",
+    "funding": "mfu_",
+    "withdrawal": "mwd_",
     "loan": "gln_",
     "quote": "quo_",
     "report": "crr_",

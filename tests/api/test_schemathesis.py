@@ -28,6 +28,8 @@ from hypothesis.errors import Unsatisfiable
 from labels.known import known_labels
 from lending.known import known_loans
 from lending.lender import Lender
+from market.exchange import made_exchange
+from market.known import known_market
 from offsets.firm import Firm
 from offsets.known import known_offsets
 from redeeming.known import known_redemptions
@@ -199,6 +201,7 @@ async def redeeming(
     known |= await known_certificates(
         stage.city.service, stage.operator, parse_public_id("hld", stage.holder)
     )
+    known |= await known_market(await made_exchange(stage.city), offsetting[1].firm)
     return known, merchant, resident
 
 

@@ -150,7 +150,7 @@ def test_commands_of_the_readme_exist(page):
             assert used in targets()
         for used in re.findall(
             r"`tanpuhui ((?:(?:clients|methodologies|recalculations|audit|ranks|scores|banks|exchanges|neighbours"
-            r"|person-keys|claims) )?"
+            r"|person-keys|claims|market) )?"
             r"[a-z-]+)",
             text,
         ):
@@ -189,6 +189,8 @@ def test_what_the_status_denies_is_not_there():
         "reports",
         "enterprises",
         "market",
+        "auctions",
+        "reference-prices",
         "score-cards",
         "offset-rules",
         "offset-recognition",
