@@ -263,7 +263,7 @@ async def services(
                 database,
                 {
                     Subject.REDEMPTION: RedemptionOrders(desk.policy),
-                    Subject.EVENT: EventOrders(),
+                    Subject.EVENT: EventOrders(tokens.keys),
                     Subject.MARKET_FUNDING: FundingOrders(),
                 },
                 clock,

@@ -136,7 +136,9 @@ def doors(
 
 async def _full(driver: "asyncpg.Connection", row: repository.Row) -> dict[str, Any]:
     lines = [EventLine.model_validate(each) for each in orjson.loads(row["lines_json"])]
-    return event_view(row, lines, await repository.orders_of_event(driver, row["id"]))
+    orders = await repository.orders_of_event(driver, row["id"])
+    ids = [row["id"], *(each["id"] for each in orders)]
+    return event_view(row, lines, orders, await repository.certificate_numbers(driver, ids))
 
 
 async def _write(
@@ -257,7 +259,9 @@ async def read_order(order_id: OrderId, principal: Reading, services: ServicesDe
     """Paid, its units are retired."""
     known = id_in_path("nvo", order_id, EventOrderNotFound)
     async with services.database.snapshot() as driver:
-        return json_response(order_view(await service.own_order(driver, own(principal), known)))
+        found = await service.own_order(driver, own(principal), known)
+        numbers = await repository.certificate_numbers(driver, [known])
+    return json_response(order_view(found, numbers.get(known)))
 
 
 @doors(

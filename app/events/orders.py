@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from app.events import repository, service
+from app.events.certifying import certify
 from app.events.models import OrderState
 from points.payments.errors import NotPayable
 from points.payments.models import Subject
@@ -13,9 +14,14 @@ from points.payments.service import Payable
 if TYPE_CHECKING:
     import asyncpg
 
+    from app.auth.keys import KeyRing
+
 
 class EventOrders:
-    """Asks and changes orders of events within the payment's own transaction."""
+    """Asks and changes orders of events within the payment's own transaction; `keys` sign certificates."""
+
+    def __init__(self, keys: "KeyRing") -> None:
+        self._keys = keys
 
     async def payable(
         self, driver: "asyncpg.Connection", payer_id: UUID, subject_id: UUID, now: datetime.datetime
@@ -43,5 +49,9 @@ class EventOrders:
         paid_at: datetime.datetime,
         now: datetime.datetime,
     ) -> bool:
-        """Retire the units of the order; False where it is over, so that the money goes back."""
-        return await service.pay(driver, subject_id, reference, paid_at, now) is not None
+        """Retire the units of the order and certify it; False where it is over, so that the money goes back."""
+        paid = await service.pay(driver, subject_id, reference, paid_at, now)
+        if paid is None:
+            return False
+        await certify(driver, self._keys, *paid, now)
+        return True

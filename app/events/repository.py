@@ -212,6 +212,22 @@ async def orders_of_event(driver: "asyncpg.Connection", event_id: UUID, limit: i
     return rows
 
 
+async def paid_orders(driver: "asyncpg.Connection", event_id: UUID) -> list[UUID]:
+    """The orders that paid for an event, the first first."""
+    rows = await driver.fetch(
+        "SELECT id FROM event_orders WHERE event_id = $1 AND state = 'paid' ORDER BY id", event_id
+    )
+    return [row[0] for row in rows]
+
+
+async def certificate_numbers(driver: "asyncpg.Connection", subject_ids: Sequence[UUID]) -> dict[UUID, str]:
+    """Event, order or share → the number of its certificate, of those that have one."""
+    rows = await driver.fetch(
+        "SELECT subject_id, number FROM certificates WHERE subject_id = ANY($1::uuid[])", list(subject_ids)
+    )
+    return {row[0]: row[1] for row in rows}
+
+
 async def end_order(driver: "asyncpg.Connection", order_id: UUID, state: str) -> None:
     """Have an order expired or cancelled; shares that it was for can be ordered again."""
     await driver.execute("UPDATE event_orders SET state = $2 WHERE id = $1", order_id, state)
@@ -272,7 +288,8 @@ async def share(driver: "asyncpg.Connection", share_id: UUID) -> Row | None:
 
 
 _SHARES = """
-    SELECT s.*, o.state AS order_state, o.buyer_id, e.title, e.kind, e.day
+    SELECT s.*, o.state AS order_state, o.buyer_id, e.title, e.kind, e.day,
+        (SELECT number FROM certificates c WHERE c.kind = 'participant_share' AND c.subject_id = s.id) AS certificate
     FROM event_shares s JOIN neutral_events e ON e.id = s.event_id LEFT JOIN event_orders o ON o.id = s.order_id
 """
 

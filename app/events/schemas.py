@@ -1,7 +1,9 @@
 """What doors of carbon-neutral events take and give."""
 
 import datetime
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -114,6 +116,9 @@ class EventOrderView(BaseModel):
     created_at: datetime.datetime
     expires_at: datetime.datetime
     paid_at: datetime.datetime | None
+    certificate_number: str | None = Field(
+        description="Of an order that paid a part of its event, for no shares"
+    )
 
 
 class EventView(BaseModel):
@@ -131,6 +136,9 @@ class EventView(BaseModel):
     ordered_kg: int
     paid_kg: int
     neutral: bool = Field(description="All of it is paid, and its units are retired")
+    certificate_number: str | None = Field(
+        description="Of the neutral event; `GET /v1/public/certificates/{number}`"
+    )
     footprint: EventFootprintView
     orders: list[EventOrderView]
     created_at: datetime.datetime
@@ -167,6 +175,7 @@ class ShareView(BaseModel):
     co2e_g: str
     kg: int
     state: Literal["open", "ordered", "paid"]
+    certificate_number: str | None
     taken_at: datetime.datetime
 
 
@@ -210,7 +219,7 @@ def pool_view(row: Any) -> dict[str, Any]:
     ).model_dump(mode="json")
 
 
-def order_view(row: Any) -> dict[str, Any]:
+def order_view(row: Any, certificate_number: str | None = None) -> dict[str, Any]:
     """An order as its buyer sees it."""
     return EventOrderView(
         order_id=public_id("nvo", row["id"]),
@@ -218,6 +227,7 @@ def order_view(row: Any) -> dict[str, Any]:
         pool_id=public_id("evp", row["pool_id"]),
         **{name: row[name] for name in ("kg", "price_fen_per_t", "amount_fen", "state")},
         **{name: row[name] for name in ("created_at", "expires_at", "paid_at")},
+        certificate_number=certificate_number,
     ).model_dump(mode="json")
 
 
@@ -231,7 +241,9 @@ def event_summary(row: Any) -> dict[str, Any]:
     ).model_dump(mode="json")
 
 
-def event_view(row: Any, lines: list[EventLine], orders: Any) -> dict[str, Any]:
+def event_view(
+    row: Any, lines: list[EventLine], orders: Any, certificates: Mapping[UUID, str]
+) -> dict[str, Any]:
     """An event as its organiser sees it."""
     same = (
         "code",
@@ -249,8 +261,11 @@ def event_view(row: Any, lines: list[EventLine], orders: Any) -> dict[str, Any]:
         event_id=public_id("nev", row["id"]),
         **{name: row[name] for name in same},
         neutral=row["paid_kg"] == row["kg"],
+        certificate_number=certificates.get(row["id"]),
         footprint=footprint_view(EventFootprint(lines, row["co2e_mg"])),
-        orders=[EventOrderView.model_validate(order_view(each)) for each in orders],
+        orders=[
+            EventOrderView.model_validate(order_view(each, certificates.get(each["id"]))) for each in orders
+        ],
         created_at=row["created_at"],
     ).model_dump(mode="json")
 
@@ -266,6 +281,7 @@ def share_view(row: Any) -> dict[str, Any]:
         co2e_g=grams(row["co2e_mg"]),
         kg=whole_kg(row["co2e_mg"]),
         state="paid" if paid else "open" if row["order_id"] is None else "ordered",
+        certificate_number=row["certificate"],
         taken_at=row["taken_at"],
     ).model_dump(mode="json")
 

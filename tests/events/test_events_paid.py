@@ -3,6 +3,7 @@
 import asyncio
 import datetime
 import time
+from typing import Any
 
 import asyncpg
 import pytest_asyncio
@@ -11,6 +12,7 @@ from events.conftest import CASE, Fair
 from helpers import City
 
 from accounts.ids import parse_public_id
+from accounts.units.serials import parse_serial
 
 LATER = datetime.timedelta(hours=1)
 
@@ -34,6 +36,19 @@ async def retired(owner: asyncpg.Connection, order: str) -> int:
     )
 
 
+async def certificate(fair: Fair, number: str) -> dict[str, Any]:
+    """What anybody can read of a certificate."""
+    answer = await fair.market.city.http.get(f"/v1/public/certificates/{number}")
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def kg_of(serials: list[str]) -> int:
+    """Units of serials."""
+    return sum(parse_serial(each).units.quantity_kg for each in serials)
+
+
 async def test_the_jiangxi_case_from_calculator_to_retirement(fair: Fair, owner: asyncpg.Connection) -> None:
     began = time.monotonic()
     footprint = {name: CASE[name] for name in ("kind", "region", "day", "lines")}
@@ -46,9 +61,15 @@ async def test_the_jiangxi_case_from_calculator_to_retirement(fair: Fair, owner:
     assert (ordered["kg"], ordered["amount_fen"], ordered["state"]) == (2, 10, "awaiting_payment")
     assert await fair.stock(pool) == 998
     await fair.paid(organiser, ordered["order_id"])
-    assert (await fair.shown(organiser, event["event_id"]))["neutral"]
+    shown = await fair.shown(organiser, event["event_id"])
+    assert shown["neutral"]
     assert await fair.stock(pool) == 998
     assert await retired(owner, ordered["order_id"]) == 2
+    certified = await certificate(fair, shown["certificate_number"])
+    assert (certified["kind"], certified["state"]) == ("neutral_event", "valid")
+    said = certified["certificate"]
+    assert (said["quantity_kg"], kg_of(said["serials"])) == (2, 2)
+    assert CASE["title"] not in str(said)
     assert time.monotonic() - began < 60
     assert not await fair.market.breaches()
 
@@ -162,6 +183,14 @@ async def test_participants_take_and_pay_their_shares_and_the_organiser_pays_for
     assert (await fair.shown(organiser, event["event_id"]))["neutral"]
     listed = (await organiser.get(f"/v1/me/events/{event['event_id']}/shares")).json()["items"]
     assert {share["state"] for share in listed} == {"paid"}
+    # Each share has a certificate of units of its own, and the event one of all of them.
+    papers = [(await certificate(fair, share["certificate_number"]))["certificate"] for share in listed]
+    assert (
+        [kg_of(paper["serials"]) for paper in papers] == [paper["quantity_kg"] for paper in papers] == [5] * 4
+    )
+    assert len({serial for paper in papers for serial in paper["serials"]}) == 4
+    number = (await fair.shown(organiser, event["event_id"]))["certificate_number"]
+    assert kg_of((await certificate(fair, number))["certificate"]["serials"]) == 20
     assert await retired(owner, own["order_id"]) + await retired(owner, group["order_id"]) == 20
     assert not await fair.market.breaches()
 
@@ -196,4 +225,8 @@ async def test_a_closed_pool_sells_no_more_but_what_is_ordered_is_paid(fair: Fai
     answer = await fair.order(organiser, event["event_id"], pool_id=pool)
     assert answer.json()["code"] == "event_pool.not_found"
     await fair.paid(organiser, order)
-    assert (await fair.shown(organiser, event["event_id"]))["paid_kg"] == 1
+    shown = await fair.shown(organiser, event["event_id"])
+    assert (shown["paid_kg"], shown["neutral"], shown["certificate_number"]) == (1, False, None)
+    # A part of an event has a certificate of its retirement.
+    paper = await certificate(fair, shown["orders"][0]["certificate_number"])
+    assert (paper["kind"], paper["certificate"]["quantity_kg"]) == ("retirement", 1)

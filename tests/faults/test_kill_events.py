@@ -29,9 +29,9 @@ __all__ = ["wechat"]
 BUYERS, EACH, STOCK = 12, 10, 10_000
 SUMS = """
     SELECT count(*) FILTER (WHERE o.state = 'paid') AS paid, count(r.id) AS retired,
-        count(*) FILTER (WHERE p.state = 'paid') AS by_payments
+        count(*) FILTER (WHERE p.state = 'paid') AS by_payments, count(c.id) AS certified
     FROM event_orders o LEFT JOIN unit_retirements r ON r.subject_id = o.id
-    LEFT JOIN payments p ON p.subject_id = o.id
+    LEFT JOIN payments p ON p.subject_id = o.id LEFT JOIN certificates c ON c.subject_id = o.event_id
 """
 
 
@@ -144,14 +144,14 @@ async def test_killed_in_the_middle_of_payments(
     try:
         row: Any = await owner.fetchrow(SUMS)
         # Whole or not at all, and nothing acknowledged is lost.
-        assert row["paid"] == row["retired"] == row["by_payments"] >= len(acknowledged)
+        assert row["paid"] == row["retired"] == row["by_payments"] == row["certified"] >= len(acknowledged)
         assert row["paid"] < total
         await service.start()
         async with httpx.AsyncClient(base_url=service.url, timeout=30) as http:
             # The provider tells again whatever was not acknowledged, and what was, too.
             assert all(await asyncio.gather(*(tell(http, pays, number) for number in numbers)))
         row = await owner.fetchrow(SUMS)
-        assert row["paid"] == row["retired"] == row["by_payments"] == total
+        assert row["paid"] == row["retired"] == row["by_payments"] == row["certified"] == total
         held = await owner.fetchval(
             "SELECT sum(upper(units) - lower(units)) FROM unit_holdings WHERE status = 'held' AND ended_at IS NULL"
         )
