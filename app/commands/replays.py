@@ -12,7 +12,6 @@ import httpx
 import typer
 from rich.console import Console
 
-from accounts.ids import parse_public_id
 from app.auth.models import OrganisationKind
 from app.commands.common import (
     ClientIdOption,
@@ -31,11 +30,11 @@ from app.commands.common import (
     stack_of,
 )
 from app.commands.local_residents import local_residents
+from app.commands.plant_visit import visit_plant
 from app.demo.city import PLATFORM_NAMES
+from app.demo.desk import Desk
 from app.demo.market import MERCHANT_NAME, SECOND_OPERATOR_NAME, MarketDay, run_market
-from app.demo.plant import OPERATOR_NAME as PLANTS_OPERATOR
-from app.demo.plant import PlantDay, onboard_plant, run_plant
-from app.demo.plant_data import NAME as PLANT_NAME
+from app.demo.plant import PlantDay
 from app.demo.run import run_demo
 from app.embedded.stack import Stack
 from app.replay.api import Api, ApiError
@@ -66,7 +65,7 @@ def demo_command(
     settings = load_settings()
     summary = Summary()
     market: list[MarketDay] = []
-    plant: list[PlantDay] = []
+    plant: list[tuple[PlantDay, Desk]] = []
 
     async def work(stack: Stack) -> str:
         await bring_up_schema(stack)
@@ -95,45 +94,39 @@ def demo_command(
                 progress=_progress(as_json=as_json),
                 summary=summary,
             )
-            market.append(await _go_shopping(settings, stack, base, api, summary.shoppers))
-            plant.append(await _visit_plant(settings, stack, base))
-            kept = summary.as_dict() | {"merchant": market[0].as_dict(), "plant": plant[0].as_dict()}
-            (settings.data_dir / DEMO_FILE).write_text(json.dumps(kept, default=str))
+            tokens = await local_residents(settings, stack, summary.shoppers)
+            market.append(await _go_shopping(settings, stack, base, api, tokens))
+            plant.append(await visit_plant(settings, stack, base, tokens))
+            (settings.data_dir / DEMO_FILE).write_text(json.dumps(everything(), default=str))
             return base
+
+    def everything() -> dict[str, Any]:
+        (bought,), ((day, desk),) = market, plant
+        shown = {"merchant": bought.as_dict(), "plant": day.as_dict(), "desk": desk.as_dict()}
+        return summary.as_dict() | shown
 
     base = _run_until_interrupted(settings, work, summary, as_json=as_json)
     if base and as_json:
-        print_json(summary.as_dict() | {"merchant": market[0].as_dict(), "plant": plant[0].as_dict()})
+        print_json(everything())
     elif base:
         summary.render(console)
         market[0].render(console)
-        plant[0].render(console)
+        for shown in plant[0]:
+            shown.render(console)
         _where_to_look(summary.look, base)
 
 
 async def _go_shopping(
-    settings: Settings, stack: Stack, base: str, operator: Api, shoppers: list[str]
+    settings: Settings, stack: Stack, base: str, operator: Api, tokens: list[str]
 ) -> MarketDay:
     """Residents of the made-up city redeem at a café, which is settled with."""
     cafe = await local_client(settings, stack, OrganisationKind.MERCHANT, MERCHANT_NAME)
     other = await local_client(settings, stack, OrganisationKind.OPERATOR, SECOND_OPERATOR_NAME)
-    tokens = await local_residents(settings, stack, shoppers)
     async with (
         Api(base, other.client_id, other.secret) as second,
         Api(base, cafe.client_id, cafe.secret) as merchant,
     ):
         return await run_market((operator, second), merchant, cafe.organisation_id, tokens, settings.data_dir)
-
-
-async def _visit_plant(settings: Settings, stack: Stack, base: str) -> PlantDay:
-    """The made-up plant is onboarded and sends its readings."""
-    office = await local_client(settings, stack, OrganisationKind.OPERATOR, PLANTS_OPERATOR)
-    async with Api(base, office.client_id, office.secret) as operator:
-        enterprise_id = await onboard_plant(operator)
-    holder_id = parse_public_id("hld", enterprise_id)
-    meters = await local_client(settings, stack, OrganisationKind.ENTERPRISE, PLANT_NAME, holder_id)
-    async with Api(base, meters.client_id, meters.secret) as plant:
-        return await run_plant(plant, enterprise_id, utc_now())
 
 
 def replay_command(
@@ -249,6 +242,8 @@ def _show_kept(kept: dict[str, Any], base: str, *, as_json: bool) -> None:
     )
     if "plant" in kept:
         PlantDay(**kept["plant"]).render(console)
+    if "desk" in kept:
+        Desk(**kept["desk"]).render(console)
     _where_to_look(kept["look"], base)
 
 

@@ -1,22 +1,37 @@
 """The made-up plant's day: onboarded, metered and shown through the HTTP API, as an operator and a plant would."""
 
+import contextlib
 import datetime as dt
 import itertools
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from rich.console import Console
 from rich.table import Table
 
+from accounts.alerts.service import newest
 from app.demo.city import SHANGHAI
-from app.demo.plant_data import HOT_LINE, IMPORT, LINES, METERS, NAME, REGION, USCC, first_day, readings
+from app.demo.plant_data import (
+    HOT_LINE,
+    IMPORT,
+    LINES,
+    METERS,
+    NAME,
+    REGION,
+    USCC,
+    earlier_readings,
+    first_day,
+    readings,
+)
 from app.replay.api import Api, ApiError
 
 OPERATOR_NAME: Final = "Demo operator of enterprises"
 _BATCH: Final = 10_000
 _BARS: Final = "▁▂▃▄▅▆▇█"
 _DOOR: Final = "/v1/enterprises"
+Watching: TypeAlias = Callable[[], contextlib.AbstractAsyncContextManager[None]]
 
 
 @dataclass(slots=True)
@@ -95,18 +110,23 @@ async def onboard_plant(operator: Api) -> str:
         cursor = {"cursor": page["next_cursor"]}
 
 
-async def run_plant(plant: Api, enterprise_id: str, now: dt.datetime) -> PlantDay:
-    """Enter the structure, send the readings up to yesterday, and read the day back.
+async def run_plant(
+    plant: Api, enterprise_id: str, now: dt.datetime, watching: Watching = contextlib.nullcontext
+) -> PlantDay:
+    """Enter the structure, send the readings up to now, and read yesterday back.
 
-    A plant that was there before is left as it is: its day stays the last one that was sent.
+    From the meters' entry until their last five weeks are there, `watching` is entered. A plant that was there before
+    is left as it is: its day stays the one that was shown then.
     """
     yesterday = now.astimezone(SHANGHAI).date() - dt.timedelta(days=1)
     meters = {item["number"]: item for item in (await plant.get(f"{_DOOR}/meters", limit=200))["items"]}
     shown = PlantDay(enterprise_id=enterprise_id, name=NAME)
     if not meters:
-        meters = await _enter(plant, first_day(yesterday))
-        shown.readings = await _send(plant, yesterday)
-    installed = dt.datetime.fromisoformat(meters[IMPORT]["installed_at"]).astimezone(SHANGHAI).date()
+        async with watching():
+            meters = await _enter(plant, yesterday)
+            shown.readings = await _send(plant, readings(newest(now)))
+        shown.readings += await _send(plant, earlier_readings(yesterday))
+    installed = dt.datetime.fromisoformat(meters[HOT_LINE]["installed_at"]).astimezone(SHANGHAI).date()
     day = yesterday - (first_day(yesterday) - installed)
     shown.day = day.isoformat()
     shown.hot_meter_id = meters[HOT_LINE]["meter_id"]
@@ -114,15 +134,17 @@ async def run_plant(plant: Api, enterprise_id: str, now: dt.datetime) -> PlantDa
     return shown
 
 
-async def _enter(plant: Api, since: dt.date) -> dict[str, Any]:
+async def _enter(plant: Api, day: dt.date) -> dict[str, Any]:
+    """The lines got meters of their own later than the plant."""
     site = await plant.post(f"{_DOOR}/sites", {"name": "一厂区", "region": REGION})
     lines = [
         (await plant.post(f"{_DOOR}/lines", {"site_id": site["site_id"], "name": name}))["line_id"]
         for name in LINES
     ]
-    installed = dt.datetime.combine(since, dt.time(), SHANGHAI).isoformat()
     made = {}
     for meter in METERS:
+        since = dt.date(day.year - 1, 1, 1) if meter.get("counts", True) else first_day(day)
+        installed = dt.datetime.combine(since, dt.time(), SHANGHAI).isoformat()
         body = {"site_id": site["site_id"], "installed_at": installed} | meter
         if (line := body.pop("line", None)) is not None:
             body["line_id"] = lines[line]
@@ -130,9 +152,8 @@ async def _enter(plant: Api, since: dt.date) -> dict[str, Any]:
     return made
 
 
-async def _send(plant: Api, day: dt.date) -> int:
+async def _send(plant: Api, following: Iterator[dict[str, Any]]) -> int:
     sent = 0
-    following = readings(day)
     while batch := list(itertools.islice(following, _BATCH)):
         items = (await plant.post(f"{_DOOR}/readings/batch", batch))["items"]
         refused = [item for item in items if item["outcome"] == "refused"]

@@ -1,7 +1,8 @@
 """Recurring jobs. Each is a row that one process leases; APScheduler only wakes the processes to look."""
 
 import datetime
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,14 @@ class Recurring:
     name: str
     every: datetime.timedelta
     work: Work
+
+
+@asynccontextmanager
+async def held(database: "Database", name: str) -> AsyncIterator[None]:
+    """The lease of a job, waited for, as long as the block runs: no process runs it meanwhile."""
+    async with database.transaction() as session:
+        await session.exec(select(Job.name).where(col(Job.name) == name).with_for_update())
+        yield
 
 
 class Runner:
