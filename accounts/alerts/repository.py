@@ -91,11 +91,14 @@ async def looked(
 
 async def found(
     driver: "asyncpg.Connection", now: datetime.datetime, rows: Sequence[tuple[object, ...]]
-) -> None:
-    """Open alerts, or carry on those that last: holder, id, meter, kind, starts, last, amount, expected."""
+) -> list[Row]:
+    """Open alerts, or carry on those that last: holder, id, meter, kind, starts, last, amount, expected.
+
+    Answers those that were opened.
+    """
     if not rows:
-        return
-    await driver.execute(
+        return []
+    there = await driver.fetch(
         "INSERT INTO meter_alerts"
         " (holder_id, id, meter_id, kind, starts_at, last_at, amount, expected, opened_at, note)"
         " SELECT n.holder_id, n.id, n.meter_id, n.kind, n.starts_at, n.last_at, n.amount, n.expected, $1, ''"
@@ -103,9 +106,22 @@ async def found(
         " $8::bigint[], $9::bigint[])"
         " AS n (holder_id, id, meter_id, kind, starts_at, last_at, amount, expected)"
         " ON CONFLICT (meter_id, kind) WHERE ended_at IS NULL"
-        " DO UPDATE SET last_at = greatest(meter_alerts.last_at, excluded.last_at)",
+        " DO UPDATE SET last_at = greatest(meter_alerts.last_at, excluded.last_at)"
+        " RETURNING meter_alerts.holder_id, meter_alerts.id",
         now,
         *([row[place] for row in rows] for place in range(8)),
+    )
+    # What is carried on keeps the id that it was opened with.
+    offered = {row[1] for row in rows}
+    opened = [row for row in there if row["id"] in offered]
+    if not opened:
+        return []
+    return list(
+        await driver.fetch(
+            f"SELECT a.holder_id, {_ALERT} FROM unnest($1::uuid[], $2::uuid[]) AS n (holder_id, id)"
+            f" JOIN {_WITH_METER} ON a.holder_id = n.holder_id AND a.id = n.id ORDER BY a.id",
+            *([row[place] for row in opened] for place in range(2)),
+        )
     )
 
 

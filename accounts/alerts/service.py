@@ -85,12 +85,14 @@ async def learn_some(driver: "asyncpg.Connection", now: datetime.datetime, limit
     return len(due)
 
 
-async def look_at_some(driver: "asyncpg.Connection", now: datetime.datetime, limit: int) -> int:
-    """Look at some meters that have a quarter-hour nobody looked at; answers at how many."""
+async def look_at_some(
+    driver: "asyncpg.Connection", now: datetime.datetime, limit: int
+) -> tuple[int, list[repository.Row]]:
+    """Look at some meters that have a quarter-hour nobody looked at; answers at how many, and what was opened."""
     until = newest(now)
     rows = await repository.to_look(driver, until, limit)
     if not rows:
-        return 0
+        return 0, []
     since = until - (steps.LONGEST + CATCH_UP) * QUARTER
     amounts = await _amounts(driver, [row["meter_id"] for row in rows], since, until)
     found: list[tuple[object, ...]] = []
@@ -114,9 +116,9 @@ async def look_at_some(driver: "asyncpg.Connection", now: datetime.datetime, lim
         ]
         runs.append((row["meter_id"], recent[-1], _run(recent, row, new)))
     await repository.looked(driver, until, runs)
-    await repository.found(driver, now, found)
+    opened = await repository.found(driver, now, found)
     await repository.end_quiet(driver, [row["meter_id"] for row in rows], until - QUIET, until)
-    return len(rows)
+    return len(rows), opened
 
 
 def _findings(

@@ -5,8 +5,13 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from accounts.alerts.service import learn_some, look_at_some
+from accounts.enterprises.carriers import Carrier
+from accounts.ids import public_id
+from app.webhooks.enterprises import Told, tell_enterprises
+from app.webhooks.events import ALERT_OPENED
 
 if TYPE_CHECKING:
+    from accounts.alerts.repository import Row
     from app.database import Database
 
 LEARN_SLICE: Final = 4
@@ -30,5 +35,26 @@ async def look_at_meters(database: "Database", now: datetime.datetime) -> None:
     until = time.monotonic() + BUDGET_S
     while time.monotonic() < until:
         async with database.driver_transaction() as driver:
-            if await look_at_some(driver, now, LOOK_SLICE) < LOOK_SLICE:
-                return
+            looked, opened = await look_at_some(driver, now, LOOK_SLICE)
+            await tell_enterprises(driver, [_told(row) for row in opened], now)
+        if looked < LOOK_SLICE:
+            return
+
+
+def _told(row: "Row") -> Told:
+    alert_id = public_id("alt", row["id"])
+    return Told(
+        row["holder_id"],
+        ALERT_OPENED,
+        alert_id,
+        {
+            "alert_id": alert_id,
+            "kind": row["kind"],
+            "meter_id": public_id("mtr", row["meter_id"]),
+            "meter_number": row["number"],
+            "unit_field": Carrier(row["carrier"]).field,
+            "starts_at": row["starts_at"].isoformat(),
+            "amount": row["amount"],
+            "expected": row["expected"],
+        },
+    )

@@ -1,12 +1,14 @@
 """The doors of webhooks: an organisation registers where it wants to be told, and sees what became of it."""
 
 import datetime
+from dataclasses import replace
 from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import TypeAdapter
 
+from accounts.enterprises.errors import EnterpriseNotFound
 from accounts.ids import public_id
 from app.api import idempotency
 from app.api.access import ServicesDep, caller
@@ -23,6 +25,7 @@ from app.api.http import (
 )
 from app.auth import scopes
 from app.auth.principal import Principal
+from app.auth.repository import organisation_of
 from app.problems import RequestError
 from app.webhooks import endpoints, repository
 from app.webhooks.endpoints import Caller
@@ -42,8 +45,28 @@ from app.webhooks.schemas import (
 )
 
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
-SCOPES = (scopes.PLATFORM_WEBHOOKS, scopes.MERCHANT_WEBHOOKS, scopes.BANK_WEBHOOKS)
-Owner = Annotated[Principal, Depends(caller(*SCOPES))]
+SCOPES = (
+    scopes.PLATFORM_WEBHOOKS,
+    scopes.MERCHANT_WEBHOOKS,
+    scopes.BANK_WEBHOOKS,
+    scopes.ENTERPRISE_WEBHOOKS,
+)
+
+
+async def _owner(
+    principal: Annotated[Principal, Depends(caller(*SCOPES))], services: ServicesDep
+) -> Principal:
+    """Endpoints are the organisation's, whoever speaks for it: a member of an enterprise too."""
+    if principal.holder_id is None:
+        return principal
+    async with services.database.reading() as session:
+        organisation = await organisation_of(session, principal.holder_id)
+    if organisation is None:
+        raise EnterpriseNotFound
+    return replace(principal, organisation_id=organisation.id)
+
+
+Owner = Annotated[Principal, Depends(_owner)]
 WebhookId = Annotated[str, Path(description="`whk_…`", examples=["whk_01a1fc693a86700e9ae525ac545ac6cd"])]
 EventId = Annotated[str, Path(description="`evt_…`", examples=["evt_01a1fc693a86700e9ae525ac545ac6cd"])]
 Limit = Annotated[int, Query(ge=1, le=200)]

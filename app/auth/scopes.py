@@ -61,6 +61,7 @@ LABELS_APPROVE = "operator:labels:approve"
 BANK_SCORES_READ = "bank:scores:read"
 ENTERPRISE_BANK_GRANTS = "enterprises:bank_grants:write"
 BANK_WEBHOOKS = "bank:webhooks:write"
+ENTERPRISE_WEBHOOKS = "enterprises:webhooks:write"
 BANKS_READ = "operator:banks:read"
 BANKS_WRITE = "operator:banks:write"
 BANKS_APPROVE = "operator:banks:approve"
@@ -152,14 +153,15 @@ DESCRIPTIONS = {
     ENTERPRISES_WRITE: "Onboard enterprises of the region, edit what they are, appoint owners",
     STRUCTURE_READ: "Read one's own sites, lines and meters",
     STRUCTURE_WRITE: "Enter and edit one's own sites, lines and meters",
-    LABEL_READ: "Read one's own figures, label and its history",
+    LABEL_READ: "Read one's own figures, label and its history, and scores",
     FIGURES_WRITE: "Report one's own output, value added, tax and other figures of a year",
     LABELS_READ: "Read rules of labels, figures and labels of the region's enterprises",
     LABELS_WRITE: "Draft rules of labels, record figures, begin runs",
     LABELS_APPROVE: "Approve rules of labels that others wrote, publish labels",
-    ENTERPRISE_BANK_GRANTS: "Let banks see one's own enterprise, withdraw it, read who asked",
+    ENTERPRISE_BANK_GRANTS: "Let banks see one's own enterprise, withdraw it, read who asked, export all data",
     BANK_SCORES_READ: "Ask for tiers, scores and labels of holders who granted it, and monitor them",
     BANK_WEBHOOKS: "Register webhooks, see and replay their deliveries",
+    ENTERPRISE_WEBHOOKS: "Register webhooks, see and replay their deliveries",
     BANKS_READ: "Read by which channels scores are exported to banks of the region",
     BANKS_WRITE: "Propose and end channels of score exports",
     BANKS_APPROVE: "Approve channels of score exports that others proposed",
@@ -219,6 +221,7 @@ _ENERGY_MANAGER = (
     EVIDENCE_WRITE,
     BUDGETS_WRITE,
     EVENTS_WRITE,
+    ENTERPRISE_WEBHOOKS,
 )
 _OWNER = (MEMBERS_WRITE, ENTERPRISE_BANK_GRANTS)
 ROLES: dict[Role, frozenset[str]] = {

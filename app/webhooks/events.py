@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from app.auth.models import OrganisationKind
 
 PLATFORM, MERCHANT, BANK = OrganisationKind.PLATFORM, OrganisationKind.MERCHANT, OrganisationKind.BANK
+ENTERPRISE = OrganisationKind.ENTERPRISE
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,8 @@ LABEL_FALLEN = "label.fallen"
 TIER_FALLEN = "tier.fallen"
 GRANT_GIVEN = "bank_grant.given"
 GRANT_WITHDRAWN = "bank_grant.withdrawn"
+ALERT_OPENED = "alert.opened"
+BUDGET_WARNED = "energy_budget.warned"
 WEBHOOK_DISABLED = "webhook.disabled"
 WEBHOOK_TESTED = "webhook.tested"
 
@@ -101,8 +104,16 @@ EVENTS = {
         ),
         EventType(GRANT_WITHDRAWN, frozenset({BANK}), "A customer withdrew what you might see"),
         EventType(
+            ALERT_OPENED,
+            frozenset({ENTERPRISE}),
+            "A meter of yours uses too much, is stuck, or has gone silent",
+        ),
+        EventType(
+            BUDGET_WARNED, frozenset({ENTERPRISE}), "An energy quota of yours will be overrun, or is exceeded"
+        ),
+        EventType(
             WEBHOOK_DISABLED,
-            frozenset({PLATFORM, MERCHANT, BANK}),
+            frozenset({PLATFORM, MERCHANT, BANK, ENTERPRISE}),
             "Another endpoint of yours was disabled, since it kept failing or answered 410",
         ),
         EventType(WEBHOOK_TESTED, frozenset(), "You asked this endpoint for a test; needs no subscription"),

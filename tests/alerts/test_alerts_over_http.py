@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+import json
 from typing import Any
 
 import pytest_asyncio
@@ -9,7 +10,8 @@ from alerts.plant_load import QUARTERS, load
 from enterprises.plant import Plant, made_plant
 from helpers import City
 
-from accounts.alerts.service import learn_some, look_at_some
+from accounts.alerts.service import learn_some
+from app.alerts.job import look_at_meters
 
 MONDAY = dt.datetime(2026, 3, 2, tzinfo=dt.timezone(dt.timedelta(hours=8)))
 DAYS = 56
@@ -36,8 +38,7 @@ async def learn(city: City, now: dt.datetime) -> None:
 
 async def look(city: City, quarter: int) -> None:
     """Look when so many quarter-hours are over, and a few minutes more."""
-    async with city.service.database.driver_transaction() as driver:
-        await look_at_some(driver, MONDAY + quarter * QUARTER + dt.timedelta(minutes=6), 10_000)
+    await look_at_meters(city.service.database, MONDAY + quarter * QUARTER + dt.timedelta(minutes=6))
 
 
 async def alerts(plant: Plant, **params: str) -> list[dict[str, Any]]:
@@ -70,6 +71,8 @@ async def test_what_a_meter_is_expected_to_use(plant: Plant, city: City) -> None
 
 async def test_an_episode_is_one_alert_from_its_opening_to_its_closing(plant: Plant, city: City) -> None:
     first = DAYS * QUARTERS
+    hook = {"url": "http://127.0.0.1:9/alerts", "event_types": ["alert.opened"]}
+    webhook = (await plant.client.post("/v1/webhooks", json=hook)).json()["webhook_id"]
     day = AMOUNTS[first : first + QUARTERS]
     await look(city, first)
     await send(plant, first, [*day[:8], *([day[8]] * 8)])
@@ -84,6 +87,20 @@ async def test_an_episode_is_one_alert_from_its_opening_to_its_closing(plant: Pl
     (again,) = await alerts(plant)
     assert (again["alert_id"], again["ended_at"]) == (found["alert_id"], None)
     assert again["last_at"] > found["last_at"]
+    # It is told once, to the enterprise, whoever of it looks; nobody else sees the endpoint.
+    member = await plant.member("energy_manager")
+    for who in (plant.client, member.speaker):
+        (told,) = (await who.get(f"/v1/webhooks/{webhook}/deliveries")).json()["items"]
+        assert told["type"] == "alert.opened"
+    async with city.service.database.statement() as driver:
+        data = json.loads(await driver.fetchval("SELECT data FROM webhook_deliveries"))
+    names = ("alert_id", "kind", "meter_id", "meter_number", "unit_field", "amount", "expected")
+    assert {name: data[name] for name in names} == {name: found[name] for name in names}
+    stranger = await made_plant(city, meters=())
+    assert (await stranger.client.get(f"/v1/webhooks/{webhook}")).status_code == 404
+    assert (await (await plant.speaker("viewer")).get("/v1/webhooks")).status_code == 403
+    refused = await plant.client.post("/v1/webhooks", json=hook | {"event_types": ["label.fallen"]})
+    assert refused.status_code == 422
 
     path = f"/v1/enterprises/alerts/{found['alert_id']}"
     viewer, manager = await plant.speaker("viewer"), await plant.speaker("energy_manager")

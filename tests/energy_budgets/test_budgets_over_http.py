@@ -1,6 +1,7 @@
 """Energy quotas over HTTP: use, forecast, warnings that come once, surplus."""
 
 import datetime
+import json
 from typing import Any
 
 import pytest_asyncio
@@ -79,11 +80,18 @@ async def test_energy_is_what_its_carriers_come_to_by_their_sources(plant: Plant
 async def test_a_warning_comes_once_for_a_quota(plant: Plant, city: City) -> None:
     year = today().year
     quota = await enter(plant, "gas", f"{year}", 1)
+    hook = {"url": "http://127.0.0.1:9/budgets", "event_types": ["energy_budget.warned"]}
+    assert (await plant.client.post("/v1/webhooks", json=hook)).status_code == 200
     for _ in range(2):
         await warn_of_budgets(city.service.database, utc_now())
     items = (await plant.client.get("/v1/enterprises/energy-budgets/warnings")).json()["items"]
     mine = [item for item in items if item["quota_id"] == quota]
     assert [(item["kind"], item["used"], item["measure"]) for item in mine] == [("exceeded", 960, "gas")]
+    async with city.service.database.statement() as driver:
+        rows = await driver.fetch("SELECT type, data FROM webhook_deliveries WHERE subject = $1", quota)
+    assert [row["type"] for row in rows] == ["energy_budget.warned"]
+    told = json.loads(rows[0]["data"])
+    assert (told["kind"], told["used"], told["amount"], told["unit"]) == ("exceeded", 960, 1, "volume_l")
 
 
 async def test_a_past_too_short_says_nothing(city: City) -> None:
