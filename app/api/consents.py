@@ -5,7 +5,7 @@ import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import TypeAdapter
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -28,12 +28,13 @@ from accounts.consents import Wish
 from accounts.errors import HolderNotFound
 from accounts.ids import public_id
 from app.api import idempotency, my
-from app.api.access import ServicesDep
+from app.api.access import ServicesDep, caller
 from app.api.http import json_response, operation
 from app.api.oauth import Jwks
 from app.auth import repository as auth
 from app.auth import scopes
 from app.auth.keys import jwk_of
+from app.auth.principal import Principal
 from app.database import driver_of
 from app.wiring import Services
 from dedup.periods import LOCAL
@@ -45,6 +46,8 @@ LEAST_YEAR, MOST_YEAR = 1970, 9000
 _WISH = {"scene_group": "trip", "text_version": "2026-11"}
 _EXAMPLE = {"source_id": SOURCE_ID, "consents": [_WISH, _WISH | {"scene_group": "movement"}]}
 ReceiptId = Annotated[str, Path(description="`rcp_…`", examples=["rcp_01a1fc693a86700e9ae525ac545ac6cd"])]
+
+Owner = Annotated[Principal, Depends(caller(scopes.ENTERPRISE_BANK_GRANTS))]
 
 
 def scene_groups(services: Services) -> frozenset[str]:
@@ -188,6 +191,23 @@ async def my_receipts(
     principal: my.Reader, services: ServicesDep, limit: my.Limit = 50, cursor: my.Cursor = None
 ) -> Response:
     """Each is signed by the service, so that it proves itself."""
+    return await _receipts(principal, services, limit, cursor)
+
+
+@router.get(
+    "/v1/enterprises/receipts",
+    response_model=ReceiptList,
+    summary="Receipts of what my enterprise agreed to and withdrew, the newest first",
+    **operation(scopes.ENTERPRISE_BANK_GRANTS, errors=("request.invalid",)),
+)
+async def enterprise_receipts(
+    principal: Owner, services: ServicesDep, limit: my.Limit = 50, cursor: my.Cursor = None
+) -> Response:
+    """Of what it lets banks see. Each is signed by the service. For owners alone."""
+    return await _receipts(principal, services, limit, cursor)
+
+
+async def _receipts(principal: Principal, services: Services, limit: int, cursor: str | None) -> Response:
     async with services.database.reading() as session:
         before = my.place("rcp", cursor)
         rows = await receipts.page(await driver_of(session), my.own(principal), before, limit + 1)
@@ -202,6 +222,21 @@ async def my_receipts(
 )
 async def my_receipt(receipt_id: ReceiptId, principal: my.Reader, services: ServicesDep) -> Response:
     """What was agreed, when, and by which text; signed."""
+    return await _one_receipt(receipt_id, principal, services)
+
+
+@router.get(
+    "/v1/enterprises/receipts/{receipt_id}",
+    response_model=ReceiptView,
+    summary="One receipt of my enterprise",
+    **operation(scopes.ENTERPRISE_BANK_GRANTS, errors=(ReceiptNotFound,)),
+)
+async def enterprise_receipt(receipt_id: ReceiptId, principal: Owner, services: ServicesDep) -> Response:
+    """What was agreed, when, and by which text; signed. For owners alone."""
+    return await _one_receipt(receipt_id, principal, services)
+
+
+async def _one_receipt(receipt_id: str, principal: Principal, services: Services) -> Response:
     wanted = my.id_of("rcp", receipt_id, ReceiptNotFound)
     async with services.database.reading() as session:
         row = await receipts.find(await driver_of(session), my.own(principal), wanted)

@@ -16,6 +16,7 @@ from app.api import idempotency, my
 from app.api.access import ServicesDep
 from app.api.http import json_response, operation
 from app.auth import scopes, signatures
+from app.auth.principal import Principal
 from app.database import driver_of
 from app.my_data import access, erasure, exports
 from app.my_data.errors import ErasureNotFound, ExportNotFound
@@ -42,6 +43,11 @@ ExportId = Annotated[str, Path(description="`exp_…`", examples=["exp_01a1fc693
 )
 async def ask_for_export(request: Request, principal: my.Writer, services: ServicesDep) -> Response:
     """A zip with JSON and CSV, built by a job. Where one waits or is ready, it is that one."""
+    return await ask_export(request, principal, services)
+
+
+async def ask_export(request: Request, principal: Principal, services: Services) -> Response:
+    """Ask for an export of the holder that the token speaks for."""
     holder = my.own(principal)
 
     async def act(session: AsyncSession) -> Any:
@@ -63,6 +69,11 @@ async def my_exports(
     principal: my.Reader, services: ServicesDep, limit: my.Limit = 50, cursor: my.Cursor = None
 ) -> Response:
     """How far each has come."""
+    return await list_exports(principal, services, limit, cursor)
+
+
+async def list_exports(principal: Principal, services: Services, limit: int, cursor: str | None) -> Response:
+    """Exports of that holder."""
     before = my.place("exp", cursor)
     async with services.database.reading() as session:
         rows = await exports.page(await driver_of(session), my.own(principal), before, limit + 1)
@@ -77,6 +88,11 @@ async def my_exports(
 )
 async def my_export(export_id: ExportId, principal: my.Reader, services: ServicesDep) -> Response:
     """Once it is ready, each answer has a fresh link."""
+    return await one_export(export_id, principal, services)
+
+
+async def one_export(export_id: str, principal: Principal, services: Services) -> Response:
+    """One of them, with a link once it is ready."""
     holder, wanted = my.own(principal), my.id_of("exp", export_id, ExportNotFound)
     async with services.database.reading() as session:
         row = await exports.find(await driver_of(session), holder, wanted)

@@ -32,6 +32,7 @@ from app.banking.desk_schemas import (
 )
 from app.database import driver_of
 from app.my_data import access
+from app.wiring import Services
 
 router = APIRouter(tags=["score reviews"])
 _INPUT: TypeAdapter[ScoreReviewInput] = TypeAdapter(ScoreReviewInput)
@@ -40,6 +41,8 @@ _CONFLICT = "request.idempotency_conflict"
 Reader = Annotated[Principal, Depends(caller(scopes.REVIEW_READ))]
 Deciding = Annotated[Principal, Depends(caller(scopes.REVIEW_DECIDE))]
 Bank = Annotated[Principal, Depends(caller(scopes.BANK_GRANTS_READ))]
+Owner = Annotated[Principal, Depends(caller(scopes.ENTERPRISE_BANK_GRANTS))]
+_ASKING = (AnswerNotFound, ReviewExists, TooManyReviews, AccountClosed, _CONFLICT)
 ReviewId = Annotated[str, Path(description="`srv_…`", examples=["srv_01a1fc693a86700e9ae525ac545ac6cd"])]
 
 
@@ -53,10 +56,7 @@ async def my_score_reviews(
     principal: my.Reader, services: ServicesDep, limit: my.Limit = 50, cursor: my.Cursor = None
 ) -> Response:
     """With what the operator answered."""
-    before = my.place("srv", cursor)
-    async with services.database.reading() as session:
-        rows = await reviews.page_of_holder(session, my.own(principal), before, limit + 1)
-    return my.listed(rows, limit, _view, lambda row: public_id("srv", row.id))
+    return await _listed(principal, services, limit, cursor)
 
 
 @router.post(
@@ -67,11 +67,51 @@ async def my_score_reviews(
         scopes.ME_WRITE,
         body=ScoreReviewInput,
         examples=[{"access_id": ACCESS_ID, "explanation": "the metro rides of October are missing"}],
-        errors=(AnswerNotFound, ReviewExists, TooManyReviews, AccountClosed, _CONFLICT),
+        errors=_ASKING,
     ),
 )
 async def ask_for_review(request: Request, principal: my.Writer, services: ServicesDep) -> Response:
     """Of one answer in the access log, once: a tier, a score, a label, a report, a quote."""
+    return await _ask(request, principal, services)
+
+
+@router.get(
+    "/v1/enterprises/score-reviews",
+    response_model=ScoreReviewList,
+    summary="Reviews that my enterprise asked for, the newest first",
+    **operation(scopes.ENTERPRISE_BANK_GRANTS, errors=("request.invalid",)),
+)
+async def enterprise_score_reviews(
+    principal: Owner, services: ServicesDep, limit: my.Limit = 50, cursor: my.Cursor = None
+) -> Response:
+    """With what the operator answered. For owners alone."""
+    return await _listed(principal, services, limit, cursor)
+
+
+@router.post(
+    "/v1/enterprises/score-reviews",
+    response_model=ScoreReviewView,
+    summary="Have a person look at what a bank was answered about my enterprise",
+    **operation(
+        scopes.ENTERPRISE_BANK_GRANTS,
+        body=ScoreReviewInput,
+        examples=[{"access_id": ACCESS_ID, "explanation": "the output of 2025 was corrected in March"}],
+        errors=_ASKING,
+    ),
+)
+async def ask_for_enterprise_review(request: Request, principal: Owner, services: ServicesDep) -> Response:
+    """Of one answer in the enterprise's access log, once. For owners alone."""
+    return await _ask(request, principal, services)
+
+
+async def _listed(principal: Principal, services: Services, limit: int, cursor: str | None) -> Response:
+    before = my.place("srv", cursor)
+    async with services.database.reading() as session:
+        rows = await reviews.page_of_holder(session, my.own(principal), before, limit + 1)
+    return my.listed(rows, limit, _view, lambda row: public_id("srv", row.id))
+
+
+async def _ask(request: Request, principal: Principal, services: Services) -> Response:
     raw, wanted = await my.body(request, _INPUT)
     holder, access_id = my.own(principal), my.id_of("acc", wanted.access_id, AnswerNotFound)
 

@@ -49,6 +49,8 @@ Writer = Annotated[Principal, Depends(caller(scopes.SCORES_WRITE))]
 Approver = Annotated[Principal, Depends(caller(scopes.SCORES_APPROVE))]
 CardPath = Annotated[str, Path(max_length=64, examples=["resident"])]
 RecordId = Annotated[str, Path(description="`cnd_…`", examples=["cnd_01a1fc693a86700e9ae525ac545ac6cd"])]
+AsOf = Annotated[dt.date | None, Query(description="A day up to today; today where absent")]
+OwnEnterprise = Annotated[Principal, Depends(caller(scopes.LABEL_READ))]
 OLDEST = dt.timedelta(days=366)
 _SET = {
     "region": "440300",
@@ -81,10 +83,7 @@ async def list_cards(services: ServicesDep) -> Response:
 )
 async def my_scores(principal: my.Reader, services: ServicesDep) -> Response:
     """By each card that is in force where my account is kept; empty before the first snapshot."""
-    holder_id = my.own(principal)
-    async with services.database.statement() as driver:
-        found = await queries.latest(driver, [holder_id])
-    return json_response({"items": [score_view(each) for each in found]})
+    return await _latest(principal, services)
 
 
 @router.get(
@@ -97,9 +96,43 @@ async def my_score(
     card: CardPath,
     principal: my.Reader,
     services: ServicesDep,
-    as_of: Annotated[dt.date | None, Query(description="A day up to today; today where absent")] = None,
+    as_of: AsOf = None,
 ) -> Response:
     """Computed now: whole months as counted, and of the day's own month the acts up to the day."""
+    return await _as_of(principal, services, card, as_of)
+
+
+@router.get(
+    "/v1/enterprises/scores",
+    response_model=ScoreList,
+    summary="My enterprise's scores as of the latest month, explained",
+    **operation(scopes.LABEL_READ),
+)
+async def enterprise_scores(principal: OwnEnterprise, services: ServicesDep) -> Response:
+    """By each card for enterprises that is in force in its region; empty before the first snapshot."""
+    return await _latest(principal, services)
+
+
+@router.get(
+    "/v1/enterprises/scores/{card}",
+    response_model=ScoreWithData,
+    summary="My enterprise's score by a card as of a day, with the data that it used",
+    **operation(scopes.LABEL_READ, errors=(CardNotFound, HolderNotFound, "request.invalid")),
+)
+async def enterprise_score(
+    card: CardPath, principal: OwnEnterprise, services: ServicesDep, as_of: AsOf = None
+) -> Response:
+    """Computed now, by the label that counted on the day."""
+    return await _as_of(principal, services, card, as_of)
+
+
+async def _latest(principal: Principal, services: "Services") -> Response:
+    async with services.database.statement() as driver:
+        found = await queries.latest(driver, [my.own(principal)])
+    return json_response({"items": [score_view(each) for each in found]})
+
+
+async def _as_of(principal: Principal, services: "Services", card: str, as_of: dt.date | None) -> Response:
     holder_id = my.own(principal)
     today = services.intake.clock().astimezone(LOCAL).date()
     day = as_of or today

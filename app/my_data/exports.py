@@ -14,6 +14,7 @@ from sqlalchemy import text
 
 from accounts.ids import public_id, uuid7
 from app.my_data.archive import Archive, Seal
+from app.my_data.enterprise_sections import OF_ENTERPRISES
 from app.my_data.sections import SECTIONS
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from sqlmodel.ext.asyncio.session import AsyncSession
 
     from accounts.repository import Driver, Row
-    from app.my_data.sections import Section
+    from app.my_data.section import Section
     from app.wiring import Services
 
 MOST_ATTEMPTS: Final = 5
@@ -162,6 +163,12 @@ async def _take(driver: "Driver") -> tuple[UUID, UUID, int] | None:
     return row[0], row[1], row[2]
 
 
+async def _sections_of(driver: "Driver", holder_id: UUID) -> "list[Section]":
+    """What everybody has, and of an enterprise its energy account too."""
+    keeps = await driver.fetchval("SELECT EXISTS (SELECT FROM enterprises WHERE holder_id = $1)", holder_id)
+    return [*SECTIONS, *OF_ENTERPRISES] if keeps else SECTIONS
+
+
 class _Build:
     """One attempt at one export."""
 
@@ -179,10 +186,11 @@ class _Build:
         now = self._services.intake.clock()
         archive = Archive(self._put, now)
         async with self._services.database.snapshot() as driver:
-            self._all_rows = 2 * sum([await each.count(driver, self._holder_id) for each in SECTIONS])
-            about = {"at": now.isoformat(), "sections": [each.name for each in SECTIONS], "about": _ABOUT}
+            sections = await _sections_of(driver, self._holder_id)
+            self._all_rows = 2 * sum([await each.count(driver, self._holder_id) for each in sections])
+            about = {"at": now.isoformat(), "sections": [each.name for each in sections], "about": _ABOUT}
             await archive.add_text("about.json", orjson.dumps(about, option=orjson.OPT_INDENT_2))
-            for section in SECTIONS:
+            for section in sections:
                 await archive.add_json(f"{section.name}.json", self._counted(driver, section))
                 await archive.add_csv(
                     f"{section.name}.csv", list(section.columns), self._counted(driver, section)
