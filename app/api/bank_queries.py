@@ -13,6 +13,7 @@ from accounts.ids import parse_public_id, public_id
 from accounts.labels.queries import current_label
 from app.api import my
 from app.api.access import ServicesDep, caller
+from app.api.bank_door import bank_caller
 from app.api.http import JSON, json_response, media_type, operation, parse, read_body
 from app.auth import scopes
 from app.auth.principal import Principal
@@ -42,6 +43,10 @@ from dedup.person_key import IdentifierRefused
 
 router = APIRouter(prefix="/v1/bank", tags=["bank queries"])
 Bank = Annotated[Principal, Depends(caller(scopes.BANK_SCORES_READ))]
+AskingTier = Annotated[Principal, Depends(bank_caller("tier", scopes.BANK_SCORES_READ))]
+AskingScore = Annotated[Principal, Depends(bank_caller("score", scopes.BANK_SCORES_READ))]
+AskingLabel = Annotated[Principal, Depends(bank_caller("label", scopes.BANK_SCORES_READ))]
+Screening = Annotated[Principal, Depends(bank_caller("pre_screening", scopes.BANK_SCORES_READ))]
 CSV = "text/csv"
 MAX_BYTES = 1_048_576
 _SCORE: TypeAdapter[ScoreQuery] = TypeAdapter(ScoreQuery)
@@ -71,7 +76,7 @@ Many = Annotated[int, Query(ge=1, le=5_000, description="Grants that one page lo
         scopes.BANK_SCORES_READ, body=ScoreQuery, examples=[_EXAMPLE], errors=(AccessRefused, NotScored)
     ),
 )
-async def query_tier(request: Request, principal: Bank, services: ServicesDep) -> Response:
+async def query_tier(request: Request, principal: AskingTier, services: ServicesDep) -> Response:
     """By a grant of this purpose and at least the scope `tier`; the customer's access log tells of it."""
     wanted = parse(_SCORE, await _body(request))
     return await _score(principal, services, wanted, Scope.TIER)
@@ -85,7 +90,7 @@ async def query_tier(request: Request, principal: Bank, services: ServicesDep) -
         scopes.BANK_SCORES_READ, body=ScoreQuery, examples=[_EXAMPLE], errors=(AccessRefused, NotScored)
     ),
 )
-async def query_score(request: Request, principal: Bank, services: ServicesDep) -> Response:
+async def query_score(request: Request, principal: AskingScore, services: ServicesDep) -> Response:
     """By a grant of this purpose and at least the scope `score`; the customer's access log tells of it."""
     wanted = parse(_SCORE, await _body(request))
     return await _score(principal, services, wanted, Scope.SCORE)
@@ -115,7 +120,7 @@ async def _score(principal: Principal, services: Services, wanted: ScoreQuery, s
         errors=(AccessRefused,),
     ),
 )
-async def query_label(request: Request, principal: Bank, services: ServicesDep) -> Response:
+async def query_label(request: Request, principal: AskingLabel, services: ServicesDep) -> Response:
     """Its colour by the scope `tier`; what it rests on by the scope `score`."""
     wanted = parse(_LABEL, await _body(request))
     ask = asking(principal, wanted.purpose, Scope.SCORE if wanted.detail else Scope.TIER, "label")
@@ -137,7 +142,7 @@ async def query_label(request: Request, principal: Bank, services: ServicesDep) 
         examples=[{"card": "resident", "customers": [_CUSTOMER]}],
     ),
 )
-async def pre_screen(request: Request, principal: Bank, services: ServicesDep) -> Response:
+async def pre_screen(request: Request, principal: Screening, services: ServicesDep) -> Response:
     """Null alike for no consent, for one who is unknown and for too little data; each is looked up the same way."""
     wanted = parse(_SCREENING, await _body(request))
     customers = [meant(services, each, f"/customers/{place}") for place, each in enumerate(wanted.customers)]

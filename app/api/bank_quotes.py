@@ -11,6 +11,7 @@ from accounts.ids import parse_public_id
 from accounts.queries import find_holder
 from app.api import idempotency
 from app.api.access import ServicesDep, caller
+from app.api.bank_door import bank_caller
 from app.api.http import json_response, operation, parse
 from app.api.redeeming import id_of, read_raw
 from app.auth import scopes
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from sqlmodel.ext.asyncio.session import AsyncSession
 
 router = APIRouter(prefix="/v1/bank/quotes", tags=["bank loans"])
+Asking = Annotated[Principal, Depends(bank_caller("quote", scopes.BANK_PRODUCTS_WRITE))]
 Lender = Annotated[Principal, Depends(caller(scopes.BANK_PRODUCTS_WRITE))]
 QuoteId = Annotated[str, Path(description="`quo_…`", examples=["quo_01a1fc693a86700e9ae525ac545ac6cd"])]
 _QUOTE: TypeAdapter[QuoteInput] = TypeAdapter(QuoteInput)
@@ -58,7 +60,7 @@ _EXAMPLE = {
         ),
     ),
 )
-async def make_quote(request: Request, principal: Lender, services: ServicesDep) -> Response:
+async def make_quote(request: Request, principal: Asking, services: ServicesDep) -> Response:
     """Needs the customer's grant of `tier` for a loan application. It is kept as it was told, eligible or not."""
     raw = await read_raw(request)
     body = parse(_QUOTE, raw)

@@ -9,6 +9,7 @@ from accounts.errors import HolderNotFound
 from accounts.ids import parse_public_id, public_id
 from app.api import idempotency
 from app.api.access import ServicesDep, caller
+from app.api.bank_door import bank_caller
 from app.api.http import JSON, json_response, media_type, operation, parse, read_body
 from app.api.redeeming import id_of, read_raw
 from app.api.settling import PDF, described
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from accounts.repository import Row
 
 router = APIRouter(tags=["credit reports"])
+Asking = Annotated[Principal, Depends(bank_caller("report", scopes.BANK_REPORTS_READ))]
 Reader = Annotated[Principal, Depends(caller(scopes.BANK_REPORTS_READ))]
 ReportId = Annotated[str, Path(description="`crr_…`", examples=["crr_01a1fc693a86700e9ae525ac545ac6cd"])]
 ReportPurpose = Literal["loan_application", "post_loan_monitoring"]
@@ -97,7 +99,7 @@ def _ask(principal: Principal, purpose: str) -> grants.Ask:
         errors=(AccessRefused, HolderNotFound, "request.idempotency_conflict"),
     ),
 )
-async def make_report(request: Request, principal: Reader, services: ServicesDep) -> Response:
+async def make_report(request: Request, principal: Asking, services: ServicesDep) -> Response:
     """Needs the customer's grant of `report`. A resident's, or an enterprise's; parts without data say so."""
     raw = await read_raw(request)
     body = parse(_INPUT, raw)

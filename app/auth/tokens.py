@@ -73,7 +73,16 @@ class Tokens:
             raise RequestError("auth.invalid")
         return known
 
-    def _verify(self, token: str, now: datetime.datetime) -> Principal:
+    def whose(self, token: str, now: datetime.datetime) -> Principal | None:
+        """Whom a token was issued to, though it has expired or was ended since; None where nobody here signed it."""
+        if len(token) > MAX_TOKEN_LENGTH:
+            return None
+        try:
+            return self._verify(token, now, expired=True)
+        except RequestError:
+            return None
+
+    def _verify(self, token: str, now: datetime.datetime, *, expired: bool = False) -> Principal:
         try:
             kid = _kid_of(token)
             key = None if kid is None else self.keys.find(kid, now)
@@ -85,7 +94,10 @@ class Tokens:
                 algorithms=["EdDSA"],
                 audience=AUDIENCE,
                 issuer=ISSUER,
-                options={"require": ["exp", "iat", "sub", "org", "scope", "client_id", "name", "region"]},
+                options={
+                    "require": ["exp", "iat", "sub", "org", "scope", "client_id", "name", "region"],
+                    "verify_exp": not expired,
+                },
             )
         except (jwt.PyJWTError, UnicodeError, RecursionError):
             raise RequestError("auth.invalid") from None

@@ -59,6 +59,18 @@ async def holders_of(driver: "Driver", references: Sequence[UUID]) -> dict[UUID,
     return {row[0]: (row[1], row[2]) for row in rows}
 
 
+async def refused_lately(driver: "Driver", holders: Sequence[UUID], refusal: str, since: UUID) -> set[UUID]:
+    """Of some holders those whose access log has such a refusal since a record's id."""
+    rows = await driver.fetch(
+        "SELECT DISTINCT holder_id FROM access_records"
+        " WHERE holder_id = ANY($1::uuid[]) AND id >= $3 AND refused = $2",
+        holders,
+        refusal,
+        since,
+    )
+    return {row[0] for row in rows}
+
+
 async def holders_of_identities(driver: "Driver", tokens: Sequence[UUID]) -> dict[UUID, UUID]:
     """Identity token → holder."""
     rows = await driver.fetch("SELECT token, holder_id FROM identities WHERE token = ANY($1::uuid[])", tokens)

@@ -36,3 +36,4 @@ class Refusal(enum.StrEnum):
     PURPOSE = "wrong_purpose"
     SCOPE = "wider_scope"
     OTHER_BANK = "other_bank"
+    SIGN_IN = "no_sign_in"

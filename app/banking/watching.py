@@ -1,4 +1,7 @@
-"""The job that tells banks of falls: customers whom they monitor, as the newest snapshots and labels have them."""
+"""The job that tells banks of falls: customers whom they monitor, as the newest snapshots and labels have them.
+
+By webhooks, and by the bank's own API where it has one.
+"""
 
 import datetime
 from typing import TYPE_CHECKING, Any
@@ -11,6 +14,7 @@ from accounts.scores import queries
 from app.banking import answers, monitors
 from app.banking.repository import bank_name
 from app.banking.terms import Purpose
+from app.lending.exchange import Notice, tell
 from app.my_data import access
 from app.scoring.schemas import reason_view
 from app.webhooks import events
@@ -53,6 +57,7 @@ async def _look(
     labels = await current_labels(driver, holders)
     name = await bank_name(driver, bank_id) or ""
     falls: list[Event] = []
+    notices: list[Notice] = []
     seen = []
     asked = []
     for row in rows:
@@ -62,6 +67,10 @@ async def _look(
             *_label_fell(bank_id, row, label),
         ]
         falls += found
+        notices += [
+            Notice(bank_id, row["holder_id"], row["grant_id"], each.type, each.subject, each.data)
+            for each in found
+        ]
         asked += [
             access.Asked(
                 bank_id,
@@ -83,6 +92,7 @@ async def _look(
         )
     await access.record_asked(driver, asked, now)
     await tell_now(driver, falls, now)
+    await tell(driver, notices, now)
     await monitors.remember(driver, bank_id, seen, now)
     return len(falls)
 

@@ -94,10 +94,10 @@ async def record(
 class Asked:
     """What a bank asked of a holder, and whether it was refused."""
 
-    reader_id: UUID
+    reader_id: UUID | None
     reader_name: str
     what: What
-    purpose: str
+    purpose: str | None
     holder_id: UUID
     target: str
     refused: str | None

@@ -68,7 +68,7 @@ class AccessView(BaseModel):
     purpose: str | None = Field(description="What a bank asked for; null for all others")
     refused: str | None = Field(
         description="Why a bank was refused: `no_consent`, `withdrawn`, `expired`, `wrong_purpose`, `wider_scope`, "
-        "`other_bank`; null where it was answered"
+        "`other_bank`, `no_sign_in`; null where it was answered"
     )
 
 

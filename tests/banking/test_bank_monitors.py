@@ -12,6 +12,8 @@ from helpers import City
 
 from accounts.ids import parse_public_id
 from app.banking.watching import watch
+from app.lending import exchange_repository
+from app.lending.exchange_models import BankConnection
 from app.wiring import Services, utc_now
 
 MONITORING = "post_loan_monitoring"
@@ -71,6 +73,38 @@ async def test_falls_are_told_once_with_reasons_where_the_scope_has_them(
     assert ("reasons" in first) == ("reasons" in second) == (scope == "score")
     assert desk.person.holder_id not in str((first, second))
     assert [each["what"] for each in await desk.log()] == ["monitoring"] * 3
+
+
+async def test_a_bank_with_an_api_of_its_own_is_told_there_too(
+    service: Services, desk: Counter, owner: asyncpg.Connection
+) -> None:
+    bank_id = parse_public_id("org", desk.bank.organisation_id)
+    assert bank_id is not None
+    connection = BankConnection(
+        bank_id=bank_id,
+        url="https://bank.example",
+        token_url="https://bank.example/token",
+        client_id="tanpuhui",
+        sealed_secret=b"x",
+        jwks="{}",
+        files_from=utc_now().date(),
+        created_at=utc_now(),
+    )
+    async with service.database.driver_transaction() as driver:
+        await exchange_repository.connect(driver, connection)
+    made = await desk.grant("score", MONITORING)
+    await begin(desk, made["reference"])
+    await fall(service, owner, desk)
+    await watch(service.database, cards(), utc_now())
+    async with service.database.driver_transaction() as driver:
+        await exchange_repository.disconnect(driver, bank_id, utc_now())
+    rows = await owner.fetch("SELECT * FROM bank_messages WHERE bank_id = $1 ORDER BY id", bank_id)
+    messages = [(row["kind"], orjson.loads(row["data"])) for row in rows]
+    assert messages == await told(owner, made["reference"])
+    assert [kind for kind, _ in messages] == ["tier.fallen", "label.fallen"]
+    assert {row["subject"] for row in rows} == {made["reference"]}
+    grant_id = parse_public_id("bgr", made["grant_id"])
+    assert {(row["grant_id"], row["state"]) for row in rows} == {(grant_id, "pending")}
 
 
 async def test_a_rise_is_not_told_and_a_fall_after_it_is(
