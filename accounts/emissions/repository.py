@@ -1,6 +1,7 @@
 """SQL of emissions."""
 
 import datetime
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -44,31 +45,57 @@ class Structure:
 
 
 async def structure(driver: "asyncpg.Connection", holder_id: UUID) -> Structure | None:
-    """The enterprise with its sites, lines and meters; None where the holder is no enterprise."""
-    enterprise = await driver.fetchrow("SELECT name, region FROM enterprises WHERE holder_id = $1", holder_id)
-    if enterprise is None:
-        return None
-    sites = await driver.fetch(
-        "SELECT id, name, region FROM enterprise_sites WHERE holder_id = $1 ORDER BY id", holder_id
+    """One enterprise; None where the holder is none."""
+    return (await structures(driver, [holder_id])).get(holder_id)
+
+
+async def structures(driver: "asyncpg.Connection", holder_ids: Sequence[UUID]) -> dict[UUID, Structure]:
+    """Enterprises with their sites, lines and meters; who is no enterprise is left out."""
+    enterprises = await driver.fetch(
+        "SELECT holder_id, name, region FROM enterprises WHERE holder_id = ANY($1)", holder_ids
     )
-    lines = await driver.fetch(
-        "SELECT id, name, site_id FROM enterprise_lines WHERE holder_id = $1 ORDER BY id", holder_id
+    sites = _grouped(
+        await driver.fetch(
+            "SELECT holder_id, id, name, region FROM enterprise_sites WHERE holder_id = ANY($1) ORDER BY id",
+            holder_ids,
+        )
     )
-    meters = await driver.fetch(
-        """
-        SELECT id, site_id, line_id, carrier, flow, counts, installed_at, removed_at, number
-        FROM meters WHERE holder_id = $1 AND (counts OR line_id IS NOT NULL) ORDER BY id
-        """,
-        holder_id,
+    lines = _grouped(
+        await driver.fetch(
+            "SELECT holder_id, id, name, site_id FROM enterprise_lines WHERE holder_id = ANY($1) ORDER BY id",
+            holder_ids,
+        )
     )
-    return Structure(
-        enterprise["name"],
-        enterprise["region"],
-        tuple(Place(row["id"], row["name"], region=row["region"]) for row in sites),
-        tuple(Place(row["id"], row["name"], site_id=row["site_id"]) for row in lines),
-        tuple(_metered(row) for row in meters),
-        {row["id"]: row["number"] for row in meters},
+    meters = _grouped(
+        await driver.fetch(
+            """
+            SELECT holder_id, id, site_id, line_id, carrier, flow, counts, installed_at, removed_at, number
+            FROM meters WHERE holder_id = ANY($1) AND (counts OR line_id IS NOT NULL) ORDER BY id
+            """,
+            holder_ids,
+        )
     )
+    return {
+        row["holder_id"]: Structure(
+            row["name"],
+            row["region"],
+            tuple(Place(site["id"], site["name"], site["region"]) for site in sites[row["holder_id"]]),
+            tuple(
+                Place(line["id"], line["name"], site_id=line["site_id"]) for line in lines[row["holder_id"]]
+            ),
+            tuple(_metered(meter) for meter in meters[row["holder_id"]]),
+            {meter["id"]: meter["number"] for meter in meters[row["holder_id"]]},
+        )
+        for row in enterprises
+    }
+
+
+def _grouped(rows: Sequence[Row]) -> dict[UUID, list[Row]]:
+    """By their enterprise, in their order."""
+    found: dict[UUID, list[Row]] = defaultdict(list)
+    for row in rows:
+        found[row["holder_id"]].append(row)
+    return found
 
 
 def _metered(row: Row) -> Metered:
@@ -85,49 +112,61 @@ def _metered(row: Row) -> Metered:
     )
 
 
-async def fuels(driver: "asyncpg.Connection", holder_id: UUID) -> list[Fuel]:
-    """What meters' fuels are, in the order in which it was said."""
+async def fuels(driver: "asyncpg.Connection", holder_ids: Sequence[UUID]) -> dict[UUID, list[Fuel]]:
+    """What meters' fuels are, by enterprise, in the order in which it was said."""
     rows = await driver.fetch(
-        "SELECT meter_id, from_month, fuel, furnace FROM meter_fuels WHERE holder_id = $1 ORDER BY id",
-        holder_id,
+        """
+        SELECT holder_id, meter_id, from_month, fuel, furnace FROM meter_fuels
+        WHERE holder_id = ANY($1) ORDER BY id
+        """,
+        holder_ids,
     )
-    return [Fuel(row["meter_id"], row["from_month"], row["fuel"], row["furnace"]) for row in rows]
+    found: dict[UUID, list[Fuel]] = defaultdict(list)
+    for row in rows:
+        found[row["holder_id"]].append(Fuel(row["meter_id"], row["from_month"], row["fuel"], row["furnace"]))
+    return found
 
 
 async def certificates(
-    driver: "asyncpg.Connection", holder_id: UUID, since: datetime.date, until: datetime.date
-) -> list[Certificate]:
-    """Certificates that count, of the years of a time."""
+    driver: "asyncpg.Connection", holder_ids: Sequence[UUID], since: datetime.date, until: datetime.date
+) -> dict[UUID, list[Certificate]]:
+    """Certificates that count, by enterprise, of the years of a time."""
     rows = await driver.fetch(
         """
-        SELECT number, energy_wh, first_month, last_month FROM green_certificates
-        WHERE holder_id = $1 AND withdrawn_at IS NULL AND first_month < $3 AND last_month >= $2
+        SELECT holder_id, number, energy_wh, first_month, last_month FROM green_certificates
+        WHERE holder_id = ANY($1) AND withdrawn_at IS NULL AND first_month < $3 AND last_month >= $2
         ORDER BY number
         """,
-        holder_id,
+        holder_ids,
         since,
         until,
     )
-    return [Certificate(row[0], row[1], row[2], row[3]) for row in rows]
+    found: dict[UUID, list[Certificate]] = defaultdict(list)
+    for row in rows:
+        found[row["holder_id"]].append(Certificate(row[1], row[2], row[3], row[4]))
+    return found
 
 
 async def processes(
-    driver: "asyncpg.Connection", holder_id: UUID, since: datetime.date, until: datetime.date
-) -> list[Process]:
-    """Process emissions of the months of a time that no other row replaces."""
+    driver: "asyncpg.Connection", holder_ids: Sequence[UUID], since: datetime.date, until: datetime.date
+) -> dict[UUID, list[Process]]:
+    """Process emissions, by enterprise, of the months of a time that no other row replaces."""
     rows = await driver.fetch(
         """
-        SELECT id, site_id, line_id, month, co2e_mg FROM process_emissions p
-        WHERE holder_id = $1 AND month >= $2 AND month < $3 AND NOT EXISTS (
-            SELECT FROM process_emissions n WHERE n.holder_id = $1 AND n.replaces = p.id
+        SELECT holder_id, id, site_id, line_id, month, co2e_mg FROM process_emissions p
+        WHERE holder_id = ANY($1) AND month >= $2 AND month < $3 AND NOT EXISTS (
+            SELECT FROM process_emissions n WHERE n.holder_id = p.holder_id AND n.replaces = p.id
         )
         ORDER BY id
         """,
-        holder_id,
+        holder_ids,
         since,
         until,
     )
-    return [Process(row[0], row[1], row[2], row[3], row[4]) for row in rows]
+    found: dict[UUID, list[Process]] = defaultdict(list)
+    for row in rows:
+        found[row["holder_id"]].append(Process(row[1], row[2], row[3], row[4], row[5]))
+    return found
 
 
 async def corrections(

@@ -137,40 +137,83 @@ async def load(
     until: datetime.date,
     now: datetime.datetime,
 ) -> Inputs:
-    """Read what a time is computed from: of years with certificates all, since those are spread over the year."""
-    structure = await repository.structure(driver, holder_id)
-    if structure is None:
+    """Read what a time of an enterprise is computed from; raises `EnterpriseNotFound`."""
+    found = (await load_many(driver, [holder_id], since, until, now)).get(holder_id)
+    if found is None:
         raise EnterpriseNotFound
+    return found
+
+
+async def load_many(
+    driver: "asyncpg.Connection",
+    holder_ids: Sequence[UUID],
+    since: datetime.date,
+    until: datetime.date,
+    now: datetime.datetime,
+) -> dict[UUID, Inputs]:
+    """Read what a time is computed from, of enterprises at once; who is none is left out.
+
+    Of years with certificates all is read, since those are spread over the year.
+    """
+    structures = await repository.structures(driver, holder_ids)
+    found = sorted(structures)
     first_year, after_year = _years(since, until)
     after = _after_month(until)
-    certificates = await repository.certificates(driver, holder_id, first_year, after_year)
-    ids = [meter.id for meter in structure.meters]
-    begin, end = (first_year, after_year) if certificates else (month_of(since), after)
-    standing = {meter.id: meter for meter in structure.meters}
-    found = await uses(driver, ids, Step.MONTH, _midnight(begin), _midnight(end))
+    certificates = await repository.certificates(driver, found, first_year, after_year)
+    green = [each for each in found if each in certificates]
+    others = [each for each in found if each not in certificates]
+    whole = await _read(driver, structures, green, Step.MONTH, first_year, after_year)
+    whole |= await _read(driver, structures, others, Step.MONTH, month_of(since), after)
     # What is yet to come is not missing.
     today = now.astimezone(LOCAL).date()
-    amounts = [each for each in _amounts(found, standing) if each.month <= today]
-    partial = {}
+    partial: dict[UUID, dict[datetime.date, tuple[Amount, ...]]] = {each: {} for each in found}
     until = max(since, min(until, today + DAY))
     for month in {month_of(since), month_of(until)}:
         first, last = max(month, since), min(next_month(month), until)
         if first < last and (first, last) != (month, next_month(month)):
-            found = await uses(driver, ids, Step.DAY, _midnight(first), _midnight(last))
-            partial[month] = tuple(_amounts(found, standing))
-    fuels = Fuels(await repository.fuels(driver, holder_id))
-    everything = cells(structure.meters, amounts, fuels) if certificates else []
-    return Inputs(
-        holder_id,
-        structure,
-        fuels,
-        tuple(certificates),
-        cover(everything, certificates) if certificates else NOTHING,
-        tuple(await repository.processes(driver, holder_id, month_of(since), after)),
-        Book(await repository.corrections(driver, _regions(structure), now)),
-        tuple(amounts),
-        partial,
-    )
+            for each, amounts in (await _read(driver, structures, found, Step.DAY, first, last)).items():
+                partial[each][month] = tuple(amounts)
+    fuels = await repository.fuels(driver, found)
+    processes = await repository.processes(driver, found, month_of(since), after)
+    regions = {each: _regions(structures[each]) for each in found}
+    factors = await repository.corrections(driver, sorted(frozenset().union(*regions.values())), now)
+    inputs = {}
+    for each in found:
+        own = Fuels(fuels.get(each, []))
+        past = [amount for amount in whole[each] if amount.month <= today]
+        held = certificates.get(each, [])
+        covered = cover(cells(structures[each].meters, past, own), held) if held else NOTHING
+        inputs[each] = Inputs(
+            each,
+            structures[each],
+            own,
+            tuple(held),
+            covered,
+            tuple(processes.get(each, ())),
+            Book([factor for factor in factors if factor.region in regions[each]]),
+            tuple(past),
+            partial[each],
+        )
+    return inputs
+
+
+async def _read(
+    driver: "asyncpg.Connection",
+    structures: Mapping[UUID, repository.Structure],
+    holder_ids: Sequence[UUID],
+    step: Step,
+    since: datetime.date,
+    until: datetime.date,
+) -> dict[UUID, list[Amount]]:
+    """What the meters of enterprises used, by enterprise."""
+    standing = {meter.id: meter for each in holder_ids for meter in structures[each].meters}
+    owner = {meter.id: each for each in holder_ids for meter in structures[each].meters}
+    read: dict[UUID, list[Amount]] = {each: [] for each in holder_ids}
+    if standing:
+        found = await uses(driver, list(standing), step, _midnight(since), _midnight(until))
+        for amount in _amounts(found, standing):
+            read[owner[amount.meter_id]].append(amount)
+    return read
 
 
 def report_of(inputs: Inputs, since: datetime.date, until: datetime.date) -> EmissionReport:

@@ -130,7 +130,9 @@ async def standings(
             for row in rows
         ]
         # A day is told apart as a month is elsewhere.
-        found = cells(meters, amounts, Fuels(await structures.fuels(driver, holder_id)))
+        found = cells(
+            meters, amounts, Fuels((await structures.fuels(driver, [holder_id])).get(holder_id, []))
+        )
     series = {measure: _series(found, measure) for measure in {row["measure"] for row in quotas}}
     return [_standing(row, series[row["measure"]], today) for row in quotas]
 

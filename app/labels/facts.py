@@ -26,8 +26,10 @@ class Emission:
     factors: bool = True
 
 
-Emitted: TypeAlias = Callable[["asyncpg.Connection", UUID, datetime.date, datetime.date], Awaitable[Emission]]
-"""Emissions of an enterprise from a day to before another."""
+Emitted: TypeAlias = Callable[
+    ["asyncpg.Connection", Sequence[UUID], datetime.date, datetime.date], Awaitable[Mapping[UUID, Emission]]
+]
+"""Emissions of enterprises from a day to before another, of all at once."""
 
 
 @dataclass(frozen=True)
@@ -51,24 +53,32 @@ async def gather(
     year: int,
     emitted: Emitted,
 ) -> list[Case]:
-    """Facts of enterprises; figures of all are read at once."""
+    """Facts of enterprises; figures and emissions of all are read at once, year by year."""
     years = sorted({year, *(year - _back(scale) for _, scale in found)})
     figures = await known_figures(driver, [each.holder_id for each, _ in found], years)
+    emissions = {}
+    for wanted in years:
+        asked = [
+            each.holder_id
+            for each, scale in found
+            if scale is not None and wanted in (year, year - _back(scale))
+        ]
+        first, after = datetime.date(wanted, 1, 1), datetime.date(wanted + 1, 1, 1)
+        emissions[wanted] = await emitted(driver, asked, first, after) if asked else {}
+
+    def of(enterprise: Enterprise, scale: Scale, year: int) -> Facts:
+        emission = emissions[year][enterprise.holder_id]
+        known = figures.get((enterprise.holder_id, year), ())
+        return _checked(facts_of(scale, year, emission.mg, known), emission, scale)
+
     cases = []
     for each, scale in found:
         if scale is None:
             cases.append(Case(each, None, Facts(year, None, {}), None))
             continue
-
-        async def of(year: int, each: Enterprise = each, scale: Scale = scale) -> Facts:
-            emissions = await emitted(
-                driver, each.holder_id, datetime.date(year, 1, 1), datetime.date(year + 1, 1, 1)
-            )
-            known = facts_of(scale, year, emissions.mg, figures.get((each.holder_id, year), ()))
-            return _checked(known, emissions, scale)
-
         back = _back(scale)
-        cases.append(Case(each, scale, await of(year), await of(year - back) if back else None))
+        past = of(each, scale, year - back) if back else None
+        cases.append(Case(each, scale, of(each, scale, year), past))
     return cases
 
 

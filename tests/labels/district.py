@@ -3,7 +3,7 @@
 import datetime
 import itertools
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -106,9 +106,14 @@ class District:
 
     @property
     def emitted(self) -> Emitted:
-        async def of(_driver: Any, holder: UUID, since: datetime.date, _until: datetime.date) -> Emission:
-            mg = self.mg.get((holder, since.year))
+        def one(holder: UUID, year: int) -> Emission:
+            mg = self.mg.get((holder, year))
             return Emission(0, 0, 0, QUARTERS) if mg is None else Emission(mg, QUARTERS, 0, 0)
+
+        async def of(
+            _driver: Any, holders: Sequence[UUID], since: datetime.date, _until: datetime.date
+        ) -> dict[UUID, Emission]:
+            return {holder: one(holder, since.year) for holder in holders}
 
         return of
 
