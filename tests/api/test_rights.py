@@ -55,7 +55,7 @@ READERS = rights(
     resident=200,
     other_resident=404,
 )
-WEBHOOK = rights(platform=200, other_platform=404, merchant=404, bank=404)
+WEBHOOK = rights(platform=200, other_platform=404, merchant=404, bank=404, enterprise=404)
 # The ids in the paths are the operator's holder, the resident itself, and an activity that the platform reported.
 ROUTES: dict[tuple[str, str], dict[str, int]] = {
     ("POST", "/oauth/token"): dict.fromkeys(AUDIENCES, 401),
@@ -293,6 +293,15 @@ ROUTES: dict[tuple[str, str], dict[str, int]] = {
     ("POST", "/v1/me/enterprises/{enterprise_id}/token"): rights(),
     ("POST", "/v1/me/enterprises/{enterprise_id}/leave"): rights(),
     ("POST", "/v1/operator/enterprises/{enterprise_id}/owners"): rights(operator=400, foreign_operator=400),
+    ("GET", "/v1/enterprises/scores"): rights(enterprise=200),
+    ("GET", "/v1/enterprises/scores/{card}"): rights(enterprise=404),
+    ("GET", "/v1/enterprises/score-reviews"): rights(enterprise=200),
+    ("POST", "/v1/enterprises/score-reviews"): rights(enterprise=400),
+    ("GET", "/v1/enterprises/receipts"): rights(enterprise=200),
+    ("GET", "/v1/enterprises/receipts/{receipt_id}"): rights(enterprise=404),
+    ("GET", "/v1/enterprises/exports"): rights(enterprise=200),
+    ("POST", "/v1/enterprises/exports"): rights(enterprise=200),
+    ("GET", "/v1/enterprises/exports/{export_id}"): rights(enterprise=404),
     ("POST", "/v1/enterprises/readings/batch"): rights(enterprise=400),
     ("GET", "/v1/enterprises/meters/{meter_id}/uses"): rights(enterprise=422),
     ("GET", "/v1/enterprises/meters/{meter_id}/readings"): rights(enterprise=422),
@@ -454,8 +463,10 @@ ROUTES: dict[tuple[str, str], dict[str, int]] = {
     ("POST", "/v1/me/children"): rights(),
     ("POST", "/v1/me/children/{holder_id}/token"): rights(),
     ("POST", "/v1/operator/holders/{holder_id}/real-name"): rights(operator=422, foreign_operator=404),
-    ("GET", "/v1/webhooks"): rights(platform=200, other_platform=200, merchant=200, bank=200),
-    ("POST", "/v1/webhooks"): rights(platform=422, other_platform=422, merchant=422, bank=422),
+    ("GET", "/v1/webhooks"): rights(platform=200, other_platform=200, merchant=200, bank=200, enterprise=200),
+    ("POST", "/v1/webhooks"): rights(
+        platform=422, other_platform=422, merchant=422, bank=422, enterprise=422
+    ),
     ("GET", "/v1/webhooks/{webhook_id}"): WEBHOOK,
     ("PUT", "/v1/webhooks/{webhook_id}"): WEBHOOK | {"platform": 412},
     ("POST", "/v1/webhooks/{webhook_id}/secret"): WEBHOOK,
