@@ -1128,6 +1128,7 @@ async def test_a_residents_token_only_reads(
         "/oauth/token",
         "/v1/reports/verification",
         "/v1/public/event-footprints",
+        "/v1/public/certificates/verification",
         "/v1/me/phone-codes",
         "/v1/me/sessions",
         "/v1/me/sessions/refresh",
