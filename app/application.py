@@ -102,6 +102,7 @@ from app.api import (
     teams,
     tokens,
     trends,
+    unit_uses,
     webhooks,
 )
 from app.api.http import pointer
@@ -205,6 +206,7 @@ DOORS = (
     certificates,
     certificate_office,
     exchanges,
+    unit_uses,
 )
 """What is asked most stands first: routes are tried one after the other."""
 HTTP_CODES = {404: "request.not_found", 405: "request.method", 413: "request.too_large"}

@@ -53,6 +53,7 @@ from app.api.payments import PaymentInput
 from app.api.platforms import ReversalRequest
 from app.api.ranks import RankChoiceInput
 from app.api.teams import JoinInput, TeamInput
+from app.api.unit_uses import UnitCancellationInput, UnitRetirementInput
 from app.auth.resident_schemas import (
     ChildInput,
     PhoneCodeInput,
@@ -279,6 +280,8 @@ NAMED = (
     VerificationRequest,
     ExchangeOrderInput,
     ExchangeStep,
+    UnitRetirementInput,
+    UnitCancellationInput,
     OffsetRules,
     ObligationInput,
     ObligationCorrection,

@@ -448,6 +448,8 @@ ROUTES: dict[tuple[str, str], dict[str, int]] = {
     ("POST", "/v1/operator/market/withdrawals/{withdrawal_id}/payout"): rights(
         operator=400, foreign_operator=400
     ),
+    ("POST", "/v1/market/retirements"): rights(participant=422),
+    ("POST", "/v1/operator/unit-cancellations"): rights(operator=400, foreign_operator=400),
     ("GET", "/v1/operator/audit"): rights(operator=200, foreign_operator=200),
     # No provider is set up here, and what an operator issues to a resident only reads.
     ("POST", "/v1/me/phone-codes"): dict.fromkeys(AUDIENCES, 422),

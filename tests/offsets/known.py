@@ -22,7 +22,15 @@ async def known_offsets(city: City, operator: Caller) -> tuple[dict[tuple[str, s
     door, own = "/v1/operator/offset-filings", "/v1/market/offset-filings"
     body = {"firm_id": firm.firm.organisation_id, "market": "hubei", "period": 2022, **FIGURES}
     spare = await city.client("participant", "440300", name=uuid.uuid4().hex)
+    account = (await firm.firm.get("/v1/market/account")).json()["account_id"]
+    some = {"origin_id": origin, "quantity_kg": 1}
     return {
+        ("POST", "/v1/market/retirements"): ({}, some | {"beneficiary": "x"}, None),
+        ("POST", "/v1/operator/unit-cancellations"): (
+            {},
+            some | {"account_id": account, "reason": "x"},
+            None,
+        ),
         ("GET", "/v1/offset-rules/{market}"): ({"market": "beijing"}, None, None),
         ("GET", mine): ({}, None, None),
         ("GET", mine + "/{obligation_id}"): (one, None, None),

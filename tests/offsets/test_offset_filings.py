@@ -287,3 +287,21 @@ async def test_rules_and_recognition_are_public(city: City) -> None:
     assert (await city.http.get("/v1/offset-rules/atlantis", params={"period": 2021})).status_code == 404
     (mechanism,) = (await city.http.get("/v1/offset-recognition")).json()["mechanisms"]
     assert len(mechanism["exchanges"]) == 9
+
+
+async def test_retired_of_ones_own_will_and_cancelled_by_decision(firm: Firm) -> None:
+    origin = await firm.units(5)
+    body = {"origin_id": origin, "quantity_kg": 2, "beneficiary": "示范会议"}
+    key = {"Idempotency-Key": "retire-once"}
+    answers = [await firm.firm.post("/v1/market/retirements", json=body, headers=key) for _ in range(2)]
+    assert answers[0].json() == answers[1].json()
+    assert (answers[0].json()["purpose"], answers[0].json()["quantity_kg"]) == ("voluntary", 2)
+    account = (await firm.firm.get("/v1/market/account")).json()["account_id"]
+    void = {"account_id": account, "origin_id": origin, "quantity_kg": 3, "reason": "decision 2026-118"}
+    door = "/v1/operator/unit-cancellations"
+    elsewhere = await firm.city.client("operator", "110000")
+    assert (await elsewhere.post(door, json=void)).json()["code"] == "registry_account.not_found"
+    assert (await firm.one.post(door, json=void)).status_code == 200
+    assert (await firm.one.post(door, json=void)).json()["code"] == "units.insufficient"
+    assert await firm.free_kg() == 0
+    assert (await firm.firm.post("/v1/market/retirements", json=body)).json()["code"] == "units.insufficient"
