@@ -45,7 +45,8 @@ class AccountKind(enum.IntEnum):
     """What an entry's debit and credit side name: below 10 the system's, from 10 the holder's.
 
     Whose a system's account is, where there are many of a kind, tells the entry's `party_id`. Their balances are
-    summed, never stored. `HOLDER_OWED` is what a holder owes: it grows by its debit side.
+    summed, never stored. `HOLDER_OWED` is what a holder owes: it grows by its debit side. `HOLDER_ISSUED` has what a
+    closed period took; `HOLDER_EXCLUDED` has what stays out of one, and is not issuable.
     """
 
     ISSUANCE_SIDE = 1
@@ -57,6 +58,7 @@ class AccountKind(enum.IntEnum):
     HOLDER_OPEN = 10
     HOLDER_ISSUED = 11
     HOLDER_USED = 12
+    HOLDER_EXCLUDED = 13
     HOLDER_POINTS = 20
     HOLDER_HELD = 21
     HOLDER_OWED = 22
@@ -84,6 +86,10 @@ class EntryKind(enum.IntEnum):
     SHORTFALL = 9
     REPAYMENT = 10
     BONUS = 11
+    EXCLUSION = 12
+    INCLUSION = 13
+    ISSUE = 14
+    RETURN = 15
 
 
 OF_ACTIVITIES = (
@@ -154,7 +160,7 @@ class Balance(SQLModel, table=True):
     __tablename__: ClassVar[str] = "balances"
     __table_args__ = (
         CheckConstraint(
-            "open_mg >= 0 AND issued_mg >= 0 AND used_mg >= 0"
+            "open_mg >= 0 AND issued_mg >= 0 AND used_mg >= 0 AND excluded_mg >= 0"
             " AND points >= 0 AND held_points >= 0 AND owed_points >= 0",
             name="balances_not_negative",
         ),
@@ -169,6 +175,7 @@ class Balance(SQLModel, table=True):
     used_mg: int = Field(default=0, sa_column=_amount())
     held_points: int = Field(default=0, sa_column=_amount())
     owed_points: int = Field(default=0, sa_column=_amount())
+    excluded_mg: int = Field(default=0, sa_column=_amount())
 
 
 class Asset(SQLModel, table=True):

@@ -13,6 +13,7 @@ STORED = {
     AccountKind.HOLDER_OPEN: "open_mg",
     AccountKind.HOLDER_ISSUED: "issued_mg",
     AccountKind.HOLDER_USED: "used_mg",
+    AccountKind.HOLDER_EXCLUDED: "excluded_mg",
     AccountKind.HOLDER_POINTS: "points",
     AccountKind.HOLDER_HELD: "held_points",
     AccountKind.HOLDER_OWED: "owed_points",
@@ -53,8 +54,8 @@ def append_entries(writes: Writes, postings: Sequence[Posting], booked_at: datet
     writes.add(
         """
         INSERT INTO entries (holder_id, id, cause_id, asset_id, kind, debit, credit, amount, party_id, booked_at)
-        SELECT e.*, $10::timestamptz FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::int[], $5::smallint[],
-            $6::smallint[], $7::smallint[], $8::bigint[], $9::uuid[]) AS e
+        SELECT e.*, (SELECT tanpuhui_booked_at($10, $4)) FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::int[],
+            $5::smallint[], $6::smallint[], $7::smallint[], $8::bigint[], $9::uuid[]) AS e
         """,
         *columns(
             [

@@ -99,8 +99,8 @@ def write_entries(writes: Writes, rows: Sequence[EntryRow], booked_at: datetime)
     writes.add(
         """
         INSERT INTO entries (holder_id, id, cause_id, asset_id, kind, debit, credit, amount, booked_at)
-        SELECT e.*, $9::timestamptz FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::int[], $5::smallint[],
-            $6::smallint[], $7::smallint[], $8::bigint[]) AS e
+        SELECT e.*, (SELECT tanpuhui_booked_at($9, $4)) FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::int[],
+            $5::smallint[], $6::smallint[], $7::smallint[], $8::bigint[]) AS e
         """,
         *columns(rows),
         booked_at,

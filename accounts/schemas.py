@@ -18,6 +18,10 @@ EntryWord = Literal[
     "shortfall",
     "repayment",
     "bonus",
+    "exclusion",
+    "inclusion",
+    "issue",
+    "return",
 ]
 """Why something was booked: the names of `EntryKind`."""
 

@@ -50,6 +50,7 @@ from app.api import (
     exchanges,
     factors,
     green_credit,
+    issuances,
     label_figures,
     label_previews,
     label_rules,
@@ -103,6 +104,7 @@ from app.api import (
     tokens,
     trends,
     unit_uses,
+    verifier,
     webhooks,
 )
 from app.api.http import pointer
@@ -175,6 +177,8 @@ DOORS = (
     payments,
     merchant_settlements,
     settlements,
+    issuances,
+    verifier,
     tokens,
     quotas,
     platform_quality,

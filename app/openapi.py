@@ -42,6 +42,16 @@ from accounts.enterprises.schemas import (
     SiteInput,
 )
 from accounts.event_footprints.schemas import EventFootprintInput
+from accounts.issuance.schemas import (
+    ExclusionInput,
+    InclusionInput,
+    IssuanceInput,
+    IssuanceStepInput,
+    NoticeInput,
+    ObjectionAnswerInput,
+    ObjectionInput,
+    StatementInput,
+)
 from accounts.labels.rules import LabelRules
 from accounts.load_shedding.schemas import SheddingChoice, SheddingLineInput, SheddingRequest
 from accounts.metering.schemas import ExchangeInput, ReadingInput
@@ -151,6 +161,14 @@ NAMED = (
     TransferInput,
     MarketWithdrawalInput,
     PayoutInput,
+    ExclusionInput,
+    InclusionInput,
+    IssuanceInput,
+    IssuanceStepInput,
+    NoticeInput,
+    ObjectionAnswerInput,
+    ObjectionInput,
+    StatementInput,
     ReadingInput,
     ExchangeInput,
     ActivityReport,

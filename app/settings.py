@@ -173,6 +173,11 @@ class Settings(BaseSettings):
         default=None,
         description="Where months of claims are archived, the same place for all processes. None: <data_dir>/archive.",
     )
+    issuance_dir: Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())] | None = Field(
+        default=None,
+        description="Where evidence and trees of issuances lie, the same place for all processes."
+        " None: <data_dir>/issuances.",
+    )
     claims_archive_days: Annotated[int, Field(ge=62)] | None = Field(
         default=None,
         description="Months of claims that ended so long ago are archived by themselves. None: by command alone.",
@@ -308,6 +313,11 @@ class Settings(BaseSettings):
     def archives(self) -> Path:
         """Where months of claims are archived."""
         return self.archive_dir or self.data_dir / "archive"
+
+    @property
+    def issuances(self) -> Path:
+        """Where evidence and trees of issuances lie."""
+        return self.issuance_dir or self.data_dir / "issuances"
 
     @property
     def embedded_database(self) -> bool:

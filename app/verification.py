@@ -11,6 +11,7 @@ import orjson
 
 from accounts import verification as of_agreements
 from accounts.ids import owner_id, public_id
+from accounts.issuance import verification as issuances
 from accounts.metering import verification as of_readings
 from accounts.models import OF_ACTIVITIES, AccountKind, AssetKind
 from accounts.offsetting import verification as offsetting
@@ -53,6 +54,8 @@ MOVES = (
     (AssetKind.REDUCTION, AccountKind.ISSUANCE_SIDE, AccountKind.HOLDER_OPEN),
     (AssetKind.REDUCTION, AccountKind.ISSUANCE_SIDE, AccountKind.PLATFORM_AGGREGATE),
     (AssetKind.REDUCTION, AccountKind.HOLDER_OPEN, AccountKind.HOLDER_USED),
+    (AssetKind.REDUCTION, AccountKind.HOLDER_OPEN, AccountKind.HOLDER_ISSUED),
+    (AssetKind.REDUCTION, AccountKind.HOLDER_OPEN, AccountKind.HOLDER_EXCLUDED),
     (AssetKind.POINTS, AccountKind.PROGRAMME, AccountKind.HOLDER_POINTS),
     (AssetKind.POINTS, AccountKind.PROGRAMME, AccountKind.HOLDER_OWED),
     (AssetKind.POINTS, AccountKind.PROGRAMME, AccountKind.LOSS),
@@ -281,7 +284,7 @@ QUERIES: dict[str, tuple[str, str]] = {
         "No balance and no lot is negative, no cap is exceeded",
         """
         SELECT holder_id FROM balances
-        WHERE least(open_mg, issued_mg, used_mg, points, held_points, owed_points) < 0
+        WHERE least(open_mg, issued_mg, used_mg, excluded_mg, points, held_points, owed_points) < 0
         UNION ALL SELECT holder_id FROM lots WHERE remaining < 0
         UNION ALL SELECT holder_id FROM cap_usage WHERE used < 0 OR used > cap LIMIT 1
         """,
@@ -332,6 +335,7 @@ AREAS = (
     certificates,
     exchanges,
     of_market,
+    issuances,
 )
 """Modules that bring rules of their own."""
 

@@ -7,6 +7,7 @@ import accounts.alerts.models
 import accounts.emissions.models
 import accounts.energy_budgets.models
 import accounts.enterprises.models
+import accounts.issuance.models
 import accounts.labels.models
 import accounts.load_shedding.models
 import accounts.metering.models
@@ -60,6 +61,7 @@ MODULES = (
     accounts.emissions.models,
     accounts.energy_budgets.models,
     accounts.enterprises.models,
+    accounts.issuance.models,
     accounts.labels.models,
     accounts.metering.models,
     accounts.load_shedding.models,

@@ -51,7 +51,7 @@ async def open_of_users(
     users = await driver.fetch(
         """
         SELECT b.holder_id, h.created_at FROM balances b JOIN holders h ON h.id = b.holder_id
-        WHERE b.holder_id = ANY($1::uuid[]) AND b.used_mg + b.issued_mg > 0
+        WHERE b.holder_id = ANY($1::uuid[]) AND b.used_mg + b.issued_mg + b.excluded_mg > 0
         """,
         holder_ids,
     )

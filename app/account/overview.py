@@ -60,7 +60,7 @@ async def overview(driver: "asyncpg.Connection", holder_id: UUID, now: datetime.
     row, days, streak = await read(driver, holder_id, today)
     month = [earned for day, earned in days.items() if (day.year, day.month) == (today.year, today.month)]
     here = days.get(today, (0, 0))
-    total = row["open_mg"] + row["issued_mg"] + row["used_mg"]
+    total = row["open_mg"] + row["issued_mg"] + row["used_mg"] + row["excluded_mg"]
     return MyAccount(
         holder_id=public_id("hld", holder_id),
         kind=row["kind"],

@@ -36,8 +36,8 @@ async def account(
     """
     row = await driver.fetchrow(
         f"""
-        SELECT h.kind, h.region, h.created_at, b.open_mg, b.issued_mg, b.used_mg, b.points, b.held_points,
-            b.owed_points, l.expiring, l.amounts, d.days, d.mgs, d.acts
+        SELECT h.kind, h.region, h.created_at, b.open_mg, b.issued_mg, b.used_mg, b.excluded_mg, b.points,
+            b.held_points, b.owed_points, l.expiring, l.amounts, d.days, d.mgs, d.acts
         FROM holders h JOIN balances b ON b.holder_id = h.id, (
             SELECT array_agg(day) AS days, array_agg(mg) AS mgs, array_agg(acts) AS acts FROM ({_DAYS}) AS a) AS d, (
             SELECT array_agg(expires_on ORDER BY expires_on) AS expiring,

@@ -90,7 +90,7 @@ async def badges_of(driver: "asyncpg.Connection", holder_id: UUID, now: datetime
     """All badges, computed from balances, streak and acts."""
     row, _, streak = await read(driver, holder_id, now.astimezone(LOCAL).date())
     acts = await repository.acts_by_scene(driver, holder_id, row["created_at"])
-    return badges(row["open_mg"] + row["issued_mg"] + row["used_mg"], streak, acts)
+    return badges(row["open_mg"] + row["issued_mg"] + row["used_mg"] + row["excluded_mg"], streak, acts)
 
 
 async def page_of_activities(

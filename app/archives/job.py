@@ -49,7 +49,7 @@ async def archive_due(
     url = database.engine.url.render_as_string(hide_password=False)
     own = Database(engine_for(url, pool_size=1, scans=True))
     try:
-        async with _kept(lease):
+        async with kept(lease):
             with contextlib.suppress(ArchivingElsewhere):
                 async for _ in archive_months(own, settings.archives, before):
                     pass
@@ -58,7 +58,7 @@ async def archive_due(
 
 
 @contextlib.asynccontextmanager
-async def _kept(lease: "AsyncSession") -> AsyncIterator[None]:
+async def kept(lease: "AsyncSession") -> AsyncIterator[None]:
     """Use the lease's transaction now and then: the server ends one that is idle for a minute."""
     over = asyncio.Event()
 

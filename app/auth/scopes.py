@@ -81,6 +81,11 @@ BUDGETS_WRITE = "enterprises:budgets:write"
 FACTORS_READ = "operator:factors:read"
 FACTORS_WRITE = "operator:factors:write"
 FACTORS_APPROVE = "operator:factors:approve"
+ISSUANCES_READ = "operator:issuances:read"
+ISSUANCES_WRITE = "operator:issuances:write"
+ISSUANCES_APPROVE = "operator:issuances:approve"
+VERIFIER_ISSUANCES_READ = "verifier:issuances:read"
+VERIFIER_ISSUANCES_WRITE = "verifier:issuances:write"
 MARKET_ACCOUNT_READ = "market:account:read"
 OFFSETS_READ = "operator:offsets:read"
 OFFSETS_WRITE = "operator:offsets:write"
@@ -181,6 +186,11 @@ DESCRIPTIONS = {
     FACTORS_READ: "Read emission factors of the region that operators entered",
     FACTORS_WRITE: "Propose emission factors of the region",
     FACTORS_APPROVE: "Put emission factors in force that others proposed",
+    ISSUANCES_READ: "Read issuances of the region, whatever their state",
+    ISSUANCES_WRITE: "Open and close issuances of the region, have acts stay out, put on public notice",
+    ISSUANCES_APPROVE: "Issue what others opened and a verifier signed",
+    VERIFIER_ISSUANCES_READ: "Read closed issuances of the region and their evidence",
+    VERIFIER_ISSUANCES_WRITE: "Sign issuances of the region, or return them",
     MARKET_ACCOUNT_READ: "Read one's own registry account and its statement",
     OFFSETS_READ: "Read rules of offsetting, obligations and filings of the region",
     OFFSETS_WRITE: "Draft rules of offsetting, record obligations, file what was retired elsewhere",
@@ -296,6 +306,9 @@ ALLOWED: dict[OrganisationKind, tuple[str, ...]] = {
         MARKET_READ,
         MARKET_WRITE,
         MARKET_APPROVE,
+        ISSUANCES_READ,
+        ISSUANCES_WRITE,
+        ISSUANCES_APPROVE,
     ),
     OrganisationKind.NEIGHBOUR: (NEIGHBOUR_CLAIMS, FEDERATION_EVALUATE),
     OrganisationKind.BANK: (
@@ -320,6 +333,6 @@ ALLOWED: dict[OrganisationKind, tuple[str, ...]] = {
         MARKET_OFFSETS_READ,
         MARKET_OFFSETS_WRITE,
     ),
-    OrganisationKind.VERIFIER: (),
+    OrganisationKind.VERIFIER: (VERIFIER_ISSUANCES_READ, VERIFIER_ISSUANCES_WRITE),
 }
 """Residents hold theirs by signing in."""

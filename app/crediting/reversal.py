@@ -12,6 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 import dedup.repository as claims
 from accounts import repository as ledger
 from accounts.ids import epoch_ms, public_id, uuid7_batch
+from accounts.issuance.standing import bring_back
 from accounts.models import AccountKind, EntryKind
 from accounts.offsetting.service import keep_used
 from accounts.quantities import grams
@@ -74,6 +75,7 @@ async def reverse(
         for entry in entries
         if entry["amount"] and entry["account"] == AccountKind.HOLDER_OPEN
     ]
+    await bring_back(driver, activity.holder_id, activity.id, taken, now)
     await keep_used(driver, activity.holder_id, taken)
     writes = Writes()
     # Points are taken back apart: not all of them may be there.

@@ -16,6 +16,7 @@ from app.clocks.job import measure_clocks
 from app.crediting.precedence import move_outranked
 from app.database import driver_of
 from app.events.service import expire as expire_event_orders
+from app.issuing.closing import work_at_issuances
 from app.jobs.enterprises import keep_statements, warn_of_budgets
 from app.jobs.expiry import expire_points
 from app.jobs.runner import Recurring
@@ -55,7 +56,7 @@ async def forget_answers(session: AsyncSession, now: datetime.datetime) -> None:
     await session.exec(delete(IdempotentAnswer).where(col(IdempotentAnswer.created_at) < now - KEPT_ANSWERS))
 
 
-def recurring(services: "Services") -> list[Recurring]:  # noqa: C901 - one small function for each job
+def recurring(services: "Services") -> list[Recurring]:  # noqa: C901, PLR0915 - one small function for each job
     """All jobs of the service."""
 
     async def rotate_keys(session: AsyncSession, now: datetime.datetime) -> None:
@@ -133,6 +134,11 @@ def recurring(services: "Services") -> list[Recurring]:  # noqa: C901 - one smal
         # Each page commits by itself; the lease only spares the other processes the look.
         await watch(services.database, services.live.score_cards(), now)
 
+    async def close_periods(session: AsyncSession, _now: datetime.datetime) -> None:
+        # Each step commits by itself; the lease only spares the other processes the look.
+        folder = services.settings.issuances
+        await work_at_issuances(services.database, session, folder, services.intake.clock)
+
     async def learn(_session: AsyncSession, now: datetime.datetime) -> None:
         # Each slice commits by itself; the lease only spares the other processes the look.
         await learn_meters(services.database, now)
@@ -163,6 +169,7 @@ def recurring(services: "Services") -> list[Recurring]:  # noqa: C901 - one smal
         Recurring("exchange_claims", datetime.timedelta(minutes=5), exchange_claims),
         Recurring("tell_exchanges", datetime.timedelta(seconds=30), tell_exchanges),
         Recurring("exchange_with_banks", datetime.timedelta(seconds=30), exchange_with_banks),
+        Recurring("close_periods", datetime.timedelta(seconds=30), close_periods),
         Recurring("learn_meters", datetime.timedelta(minutes=1), learn),
         Recurring("look_at_meters", datetime.timedelta(minutes=1), look),
         Recurring("expire_points", datetime.timedelta(minutes=10), expire),

@@ -104,8 +104,8 @@ SECTIONS: list[Section] = [
     Section(
         "profile",
         """
-        SELECT h.id AS holder_id, h.kind, h.region, h.created_at, b.open_mg, b.issued_mg, b.used_mg, b.points,
-               b.held_points, b.owed_points
+        SELECT h.id AS holder_id, h.kind, h.region, h.created_at, b.open_mg, b.issued_mg, b.used_mg, b.excluded_mg,
+               b.points, b.held_points, b.owed_points
         FROM holders h JOIN balances b ON b.holder_id = h.id WHERE h.id = $1
         """,
         {
@@ -116,6 +116,7 @@ SECTIONS: list[Section] = [
             "open_mg": plain,
             "issued_mg": plain,
             "used_mg": plain,
+            "excluded_mg": plain,
             "points": plain,
             "held_points": plain,
             "owed_points": plain,

@@ -95,9 +95,9 @@ async def totals_of(
 _ALL_TIME = f"""
     WITH later AS (
         SELECT e.holder_id, {_NET} AS mg FROM entries e WHERE e.id >= $1 AND {_MOVES} GROUP BY 1)
-    SELECT h.id, h.region, (b.open_mg + b.issued_mg + b.used_mg - coalesce(l.mg, 0))::bigint
+    SELECT h.id, h.region, (b.open_mg + b.issued_mg + b.used_mg + b.excluded_mg - coalesce(l.mg, 0))::bigint
     FROM balances b JOIN holders h ON h.id = b.holder_id LEFT JOIN later l ON l.holder_id = h.id
-    WHERE {_SEEN} AND b.open_mg + b.issued_mg + b.used_mg - coalesce(l.mg, 0) <> 0
+    WHERE {_SEEN} AND b.open_mg + b.issued_mg + b.used_mg + b.excluded_mg - coalesce(l.mg, 0) <> 0
 """
 
 

@@ -27,6 +27,11 @@ PUBLIC = {
     ("get", "/v1/methodologies/placeholders"),
     ("get", "/v1/score-cards"),
     ("get", "/v1/factors"),
+    ("get", "/v1/ledger/heads"),
+    ("get", "/v1/offset-rules"),
+    ("get", "/v1/offset-rules/{market}"),
+    ("get", "/v1/issuances"),
+    ("get", "/v1/issuances/{issuance_id}"),
     ("get", "/v1/factors/{name}"),
     ("get", "/v1/public/event-footprints/items"),
     ("post", "/v1/public/event-footprints"),
@@ -67,6 +72,7 @@ FILES: tuple[set[str], ...] = (
     {"application/jose"},
     {"application/x-ndjson"},
     {"image/svg+xml"},
+    {"application/octet-stream"},
 )
 
 

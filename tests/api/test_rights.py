@@ -525,6 +525,29 @@ ROUTES: dict[tuple[str, str], dict[str, int]] = {
     ("GET", "/v1/merchant/settlements/{settlement_id}/statement.pdf"): rights(merchant=404),
     ("POST", "/v1/merchant/settlements/{settlement_id}/agreement"): rights(merchant=404),
     ("POST", "/v1/merchant/settlements/{settlement_id}/dispute"): rights(merchant=404),
+    ("GET", "/v1/operator/issuances"): rights(operator=200, foreign_operator=200),
+    ("POST", "/v1/operator/issuances"): rights(operator=422, foreign_operator=404),
+    ("GET", "/v1/operator/issuances/{issuance_id}"): rights(operator=404, foreign_operator=404),
+    ("POST", "/v1/operator/issuances/{issuance_id}/preview"): rights(operator=404, foreign_operator=404),
+    ("POST", "/v1/operator/issuances/{issuance_id}/exclusions"): rights(operator=404, foreign_operator=404),
+    ("POST", "/v1/operator/issuances/{issuance_id}/inclusions"): rights(operator=404, foreign_operator=404),
+    ("POST", "/v1/operator/issuances/{issuance_id}/close"): rights(operator=404, foreign_operator=404),
+    ("POST", "/v1/operator/issuances/{issuance_id}/reopening"): rights(operator=404, foreign_operator=404),
+    ("POST", "/v1/operator/issuances/{issuance_id}/withdrawal"): rights(operator=404, foreign_operator=404),
+    ("POST", "/v1/operator/issuances/{issuance_id}/notice"): rights(operator=404, foreign_operator=404),
+    ("POST", "/v1/operator/issuances/{issuance_id}/objections"): rights(operator=404, foreign_operator=404),
+    ("POST", "/v1/operator/issuances/{issuance_id}/objections/{objection_id}/answer"): rights(
+        operator=404, foreign_operator=404
+    ),
+    ("POST", "/v1/operator/issuances/{issuance_id}/approval"): rights(operator=404, foreign_operator=404),
+    ("GET", "/v1/operator/issuances/{issuance_id}/exclusions"): rights(operator=404, foreign_operator=404),
+    ("GET", "/v1/operator/issuances/{issuance_id}/objections"): rights(operator=404, foreign_operator=404),
+    ("GET", "/v1/issuances"): ANYBODY,
+    ("GET", "/v1/issuances/{issuance_id}"): dict.fromkeys(AUDIENCES, 404),
+    ("GET", "/v1/verifier/issuances"): rights(verifier=200),
+    ("GET", "/v1/verifier/issuances/{issuance_id}"): rights(verifier=404),
+    ("GET", "/v1/verifier/issuances/{issuance_id}/evidence/{name}"): rights(verifier=404),
+    ("POST", "/v1/verifier/issuances/{issuance_id}/statement"): rights(verifier=404),
     ("GET", "/v1/operator/settlements"): rights(operator=200, foreign_operator=200),
     ("GET", "/v1/operator/settlements/preview"): rights(operator=404, foreign_operator=404),
     ("POST", "/v1/operator/settlements"): rights(operator=404, foreign_operator=404),
@@ -780,9 +803,34 @@ IDS = {
     "pool": "evp_",
     "order": "nvo_",
     "share": "shr_",
+    "issuance": "iss_",
+    "objection": "obj_",
 }
 NOBODY = {"customer": {"reference": "cus_" + "1" * 32}}
 CHANNEL = {"bank_id": "org_" + "1" * 32, "name": "x", "basis": "x"}
+ISSUANCE = {
+    "applicant_id": "org_" + "1" * 32,
+    "methodology_region": "440300",
+    "methodology_code": "none",
+    "methodology_version": "1",
+    "region": "440300",
+    "vintage": 2026,
+    "booked_until": "2026-10-01T00:00:00Z",
+}
+ISSUANCE_STEPS = {
+    f"{kind}_{'1' * 32}/{name}": {"json": body, "headers": ETAG}
+    for kind, name, body in (
+        ("iss", "exclusions", {"activity_ids": ["act_" + "1" * 32], "reason": "evidence", "note": "x"}),
+        ("iss", "inclusions", {"activity_id": "act_" + "1" * 32, "note": "x"}),
+        ("iss", "objections", {"objector": "x", "text": "x", "received_at": "2026-10-01T00:00:00Z"}),
+        ("obj", "answer", {"upheld": True, "answer": "x"}),
+        ("iss", "statement", {"decision": "signed", "evidence_sha256": "0" * 64, "remarks": "x"}),
+        *(
+            ("iss", step, {"reason": "x"})
+            for step in ("preview", "close", "reopening", "withdrawal", "notice")
+        ),
+    )
+}
 SETTLED = {"merchant_id": "org_" + "1" * 32, "region": "440300", "ends_at": "2026-11-01T00:00:00Z"}
 GRANT = {
     "organisation_id": "org_" + "1" * 32,
@@ -935,6 +983,8 @@ async def call(who: Caller, method: str, path: str, revision_id: str = "") -> ht
         "/retirement": step,
         "/check": {"json": {"methodology": {}}},
         "/timeline": {"params": {"region": "440300", "scene": "trip.metro"}},
+        **(ISSUANCE_STEPS if method == "POST" else {}),
+        "/operator/issuances": {"json": ISSUANCE} if method == "POST" else {},
         "/exclusions": {"json": EXCLUSION | {"first_day": "2020-01-01"}} if method == "POST" else {},
         "/adoptions": {"json": ADOPTION | {"first_day": "2020-01-01"}} if method == "POST" else {},
         "sch_" + "1" * 32 + "/end": step,

@@ -25,6 +25,7 @@ from exchanges.known import known_exchanges
 from helpers import Caller, metro
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.errors import Unsatisfiable
+from issuance.known import known_issuances
 from labels.known import known_labels
 from lending.known import known_loans
 from lending.lender import Lender
@@ -69,6 +70,7 @@ AUDIENCES = (
     "neighbour",
     "enterprise",
     "participant",
+    "verifier",
     "nobody",
 )
 EXAMPLES = {
@@ -81,6 +83,7 @@ EXAMPLES = {
     "neighbour": 2,
     "enterprise": 3,
     "participant": 2,
+    "verifier": 2,
     "nobody": 2,
 }
 BARRED = (401, 403)
@@ -186,6 +189,7 @@ async def redeeming(
     market = Market(stage.city)
     known, merchant, resident = await known_redemptions(market, stage.operator)
     known |= await known_settlements(market, stage.operator, merchant, resident)
+    known |= await known_issuances(stage.city)
     known |= await known_loans(lender)
     known |= known_footprints()
     known |= await known_events(
@@ -224,6 +228,7 @@ async def tokens(
         "neighbour": (await city.client("neighbour")).token,
         "enterprise": plant.client.token,
         "participant": offsetting[1].firm.token,
+        "verifier": (await city.client("verifier")).token,
         "nobody": "",
     }
 

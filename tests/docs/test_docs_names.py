@@ -195,6 +195,8 @@ def test_what_the_status_denies_is_not_there():
         "offset-rules",
         "offset-recognition",
         "public",
+        "issuances",
+        "verifier",
     }
     assert not [m for m in load_catalogue(demonstration=True).methodologies if m.issuable]
 
@@ -314,6 +316,7 @@ def test_settings():
         "environment",
         "allow_embedded_in_production",
         "archive_dir",
+        "issuance_dir",
     }  # read by the settings themselves
     assert set(re.findall(read, code)) | derived == set(Settings.model_fields)
 
