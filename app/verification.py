@@ -29,6 +29,7 @@ from app.labels import verification as labels
 from app.market import verification as of_market
 from app.neighbours import verification as neighbours
 from app.offsets import verification as offset_filings
+from app.proving import verification as roots
 from app.review import verification as reviews
 from app.scoring import verification as scores
 from app.versions.repository import COUNTING_CLOSURES
@@ -385,6 +386,10 @@ async def verify(driver: "asyncpg.Connection") -> AsyncIterator[Finding]:
         "ledger_heads": (
             "Each day's head of the ledger is what its entries and the head before it come to, and no day is left out",
             of_heads.broken,
+        ),
+        "issuance_roots": (
+            "The root of a closed period is that of the tree over its entries",
+            roots.check_roots,
         ),
         "caps": ("The use of each cap is what its activities add up to", _recount_caps),
         "rights": ("The service's role owns nothing and cannot change entries", _check_rights),

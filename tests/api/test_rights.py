@@ -542,6 +542,7 @@ ROUTES: dict[tuple[str, str], dict[str, int]] = {
     ("POST", "/v1/operator/issuances/{issuance_id}/approval"): rights(operator=404, foreign_operator=404),
     ("GET", "/v1/operator/issuances/{issuance_id}/exclusions"): rights(operator=404, foreign_operator=404),
     ("GET", "/v1/operator/issuances/{issuance_id}/objections"): rights(operator=404, foreign_operator=404),
+    ("GET", "/v1/me/entries/{entry_id}/proof"): rights(resident=404, other_resident=404),
     ("GET", "/v1/issuances"): ANYBODY,
     ("GET", "/v1/issuances/{issuance_id}"): dict.fromkeys(AUDIENCES, 404),
     ("GET", "/v1/verifier/issuances"): rights(verifier=200),
@@ -804,6 +805,7 @@ IDS = {
     "order": "nvo_",
     "share": "shr_",
     "issuance": "iss_",
+    "entry": "ent_",
     "objection": "obj_",
 }
 NOBODY = {"customer": {"reference": "cus_" + "1" * 32}}

@@ -33,6 +33,7 @@ from market.exchange import made_exchange
 from market.known import known_market
 from offsets.firm import Firm
 from offsets.known import known_offsets
+from proving.known import known_proofs
 from redeeming.known import known_redemptions
 from redeeming.market import Market
 from schemathesis import GenerationMode
@@ -327,7 +328,7 @@ async def known(stage: Stage, redeeming: tuple[Any, Caller, Caller]) -> dict[str
         "exclusion": exclusion.json()["id"],
         "adoption": adoption.json()["id"],
         "activities": [item["activity_id"] for item in items],
-        "redeeming": redeeming[0],
+        "redeeming": redeeming[0] | await known_proofs(stage.city, stage.holder),
         "holder": stage.holder,
         "mine": await things_of(signed_in(stage.city, stage.holder), stage.source),
         "report": reports[0],
