@@ -59,6 +59,14 @@ from accounts.offset_rules.rules import OffsetRules
 from accounts.offsetting.schemas import FootprintInput, OffsetInput
 from accounts.schemas import HolderBatch, WithdrawalInput
 from app.api.bank_reports import CreditReportInput, VerificationRequest
+from app.api.market_schemas import (
+    AccountLimits,
+    FreezeLift,
+    FreezeOrder,
+    PledgeInput,
+    PledgeRelease,
+    UnitTransferInput,
+)
 from app.api.payments import PaymentInput
 from app.api.platforms import ReversalRequest
 from app.api.ranks import RankChoiceInput
@@ -169,6 +177,12 @@ NAMED = (
     ObjectionAnswerInput,
     ObjectionInput,
     StatementInput,
+    UnitTransferInput,
+    PledgeInput,
+    PledgeRelease,
+    AccountLimits,
+    FreezeOrder,
+    FreezeLift,
     ReadingInput,
     ExchangeInput,
     ActivityReport,

@@ -239,15 +239,67 @@ async def add_cancellation(driver: "asyncpg.Connection", row: tuple[object, ...]
 
 async def parts_of(driver: "asyncpg.Connection", movement_id: UUID) -> list[tuple[Origin, UnitRange]]:
     """The ranges of a movement, each of one origin, the lowest numbers first."""
+    return [(origin, part) for _, origin, part in await parts_of_all(driver, [movement_id])]
+
+
+async def parts_of_all(
+    driver: "asyncpg.Connection", movement_ids: list[UUID]
+) -> list[tuple[UUID, Origin, UnitRange]]:
+    """The ranges of movements, each of one origin, the lowest numbers first."""
     rows = await driver.fetch(
         f"""
-        SELECT {_ORIGIN}, o.units * r AS part
+        SELECT m.id AS movement_id, {_ORIGIN}, o.units * r AS part
         FROM unit_movements m CROSS JOIN unnest(m.units) AS r JOIN unit_origins o ON o.units && r
-        WHERE m.id = $1 ORDER BY lower(o.units * r)
+        WHERE m.id = ANY($1) ORDER BY lower(o.units * r)
         """,
-        movement_id,
+        movement_ids,
     )
-    return [(origin_of_row(row), UnitRange(row["part"].lower, row["part"].upper)) for row in rows]
+    return [
+        (row["movement_id"], origin_of_row(row), UnitRange(row["part"].lower, row["part"].upper))
+        for row in rows
+    ]
+
+
+async def movements_of(
+    driver: "asyncpg.Connection", account_id: UUID, before: UUID | None, limit: int
+) -> list[Row]:
+    """Movements out of, into and within an account, the newest first."""
+    return list(
+        await driver.fetch(
+            """
+            SELECT id, kind, account_id, to_account_id, at FROM (
+                (SELECT id, kind, account_id, to_account_id, at FROM unit_movements
+                 WHERE account_id = $1 AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3)
+                UNION
+                (SELECT id, kind, account_id, to_account_id, at FROM unit_movements
+                 WHERE to_account_id = $1 AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3)) m
+            ORDER BY id DESC LIMIT $3
+            """,
+            account_id,
+            before,
+            limit,
+        )
+    )
+
+
+async def ranges_of_account(
+    driver: "asyncpg.Connection", account_id: UUID, status: str, after: int, limit: int
+) -> list[Row]:
+    """Ranges of a status that begin at a number or behind it, the lowest first, with their origin."""
+    return list(
+        await driver.fetch(
+            f"""
+            SELECT {_ORIGIN}, h.units, h.status, h.begun_at
+            FROM unit_holdings h JOIN unit_origins o ON o.id = h.origin_id
+            WHERE h.account_id = $1 AND h.status = $2 AND h.ended_at IS NULL AND lower(h.units) >= $3
+            ORDER BY lower(h.units) LIMIT $4
+            """,
+            account_id,
+            status,
+            after,
+            limit,
+        )
+    )
 
 
 async def held_by_origin(

@@ -158,6 +158,34 @@ async def lock(
     return Lock(lock_id, account_id, kind, reason, subject_id, moved)
 
 
+async def hold(
+    driver: "asyncpg.Connection",
+    account_id: UUID,
+    origin_id: UUID | None,
+    quantity_kg: int,
+    reason: str,
+    subject_id: UUID,
+    now: datetime.datetime,
+    kind: LockKind = LockKind.LOCKED,
+) -> Lock:
+    """As `lock`, for a subject that the caller has just made: nobody else knows it, which saves looking."""
+    moved = await _move(
+        driver,
+        subject_id,
+        kind,
+        account_id,
+        None,
+        origin_id,
+        quantity_kg,
+        (None, kind, subject_id),
+        subject_id,
+        now,
+    )
+    if not await repository.add_lock(driver, subject_id, account_id, kind, reason, subject_id, now):
+        raise SubjectUsed
+    return Lock(subject_id, account_id, kind, reason, subject_id, moved)
+
+
 async def find_lock(driver: "asyncpg.Connection", subject_id: UUID) -> Lock:
     """The lock of a subject with what it still has; `LockNotFound` without one."""
     return await _lock(driver, await repository.lock_of_subject(driver, subject_id))
@@ -200,16 +228,27 @@ async def deliver(
     held = await get_lock(driver, lock_id)
     if not await repository.account_exists(driver, to_account_id):
         raise AccountNotFound
-    to = (to_account_id, "held", None)
+    return await hand_over(driver, held, to_account_id, now, quantity_kg, origin_id)
+
+
+async def hand_over(
+    driver: "asyncpg.Connection",
+    held: Lock,
+    to_account_id: UUID,
+    now: datetime.datetime,
+    quantity_kg: int | None = None,
+    origin_id: UUID | None = None,
+) -> tuple[UnitRange, ...]:
+    """As `deliver`, of a lock and to an account that the caller has just read; the lock's `ranges` do not matter."""
     return await _move(
         driver,
         uuid7(now),
         "transferred",
         held.account_id,
-        lock_id,
+        held.id,
         origin_id,
         quantity_kg,
-        to,
+        (to_account_id, "held", None),
         held.subject_id,
         now,
     )

@@ -104,6 +104,44 @@ QUERIES: dict[str, tuple[str, str]] = {
         WHERE a.id IS NULL ORDER BY 1 LIMIT 1
         """,
     ),
+    "unit_transfers": (
+        "A transfer that is open holds its units back, an accepted one moved them, any other gave them back",
+        f"""
+        SELECT t.id FROM unit_transfers t
+        LEFT JOIN unit_locks l ON l.subject_id = t.id AND l.account_id = t.account_id AND l.kind = 'locked'
+        LEFT JOIN (
+            SELECT h.lock_id, sum({_LENGTH}) AS kg FROM unit_holdings h
+            WHERE h.ended_at IS NULL AND h.lock_id IS NOT NULL GROUP BY h.lock_id) h ON h.lock_id = l.id
+        LEFT JOIN (
+            SELECT m.subject_id, m.to_account_id, sum(upper(r) - lower(r)) AS kg
+            FROM unit_movements m CROSS JOIN unnest(m.units) AS r WHERE m.kind = 'transferred' GROUP BY 1, 2) m
+            ON m.subject_id = t.id AND m.to_account_id = t.to_account_id
+        WHERE l.id IS NULL OR coalesce(h.kg, 0) <> CASE WHEN t.decided_at IS NULL THEN t.quantity_kg ELSE 0 END
+           OR coalesce(m.kg, 0) <> CASE WHEN t.state = 'accepted' THEN t.quantity_kg ELSE 0 END
+        ORDER BY 1 LIMIT 1
+        """,
+    ),
+    "unit_pledges": (
+        "A pledge has units until its bank gave them free, and none afterwards",
+        f"""
+        SELECT p.id FROM unit_pledges p
+        LEFT JOIN unit_locks l ON l.subject_id = p.id AND l.account_id = p.account_id AND l.kind = 'pledged'
+        LEFT JOIN (
+            SELECT h.lock_id, sum({_LENGTH}) AS kg FROM unit_holdings h
+            WHERE h.ended_at IS NULL AND h.lock_id IS NOT NULL GROUP BY h.lock_id) h ON h.lock_id = l.id
+        WHERE l.id IS NULL OR (h.kg IS NULL) <> (p.released_at IS NOT NULL) OR h.kg > p.quantity_kg
+        ORDER BY 1 LIMIT 1
+        """,
+    ),
+    "account_freezes": (
+        "An account is frozen while an order on it is in force, and only then",
+        """
+        SELECT coalesce(a.id, f.account_id) FROM registry_accounts a
+        FULL JOIN (SELECT DISTINCT account_id FROM account_freezes WHERE lifted_at IS NULL) f
+            ON f.account_id = a.id
+        WHERE a.id IS NULL OR (a.frozen_at IS NULL) <> (f.account_id IS NULL) ORDER BY 1 LIMIT 1
+        """,
+    ),
 }
 PREFIXES = {
     "units_disjoint": "uor",
@@ -114,4 +152,7 @@ PREFIXES = {
     "unit_records": "umv",
     "unit_locks": "ulk",
     "unit_accounts": "rac",
+    "unit_transfers": "utr",
+    "unit_pledges": "upl",
+    "account_freezes": "rac",
 }

@@ -106,6 +106,11 @@ MARKET_TRADES_WRITE = "market:trades:write"
 MARKET_READ = "operator:market:read"
 MARKET_WRITE = "operator:market:write"
 MARKET_APPROVE = "operator:market:approve"
+MARKET_TRANSFERS_WRITE = "market:transfers:write"
+MARKET_TRANSFERS_APPROVE = "market:transfers:approve"
+BANK_PLEDGES_WRITE = "bank:pledges:write"
+REGISTRY_READ = "operator:registry:read"
+REGISTRY_WRITE = "operator:registry:write"
 
 DESCRIPTIONS = {
     ACTIVITIES_WRITE: "Report activities and reverse own ones",
@@ -211,6 +216,11 @@ DESCRIPTIONS = {
     MARKET_READ: "Read auctions and money of the region's market participants",
     MARKET_WRITE: "Record money of market participants that came by bank",
     MARKET_APPROVE: "Announce auctions, approve money that others recorded, pay money out",
+    MARKET_TRANSFERS_WRITE: "Offer, accept, decline and withdraw transfers, pledge one's own units",
+    MARKET_TRANSFERS_APPROVE: "Approve large transfers that another client of one's own proposed",
+    BANK_PLEDGES_WRITE: "Read pledges to one's own bank, and give units free",
+    REGISTRY_READ: "Read registry accounts of the region",
+    REGISTRY_WRITE: "Change limits of registry accounts of the region, freeze them by order",
 }
 
 _VIEWER = (
@@ -309,6 +319,8 @@ ALLOWED: dict[OrganisationKind, tuple[str, ...]] = {
         ISSUANCES_READ,
         ISSUANCES_WRITE,
         ISSUANCES_APPROVE,
+        REGISTRY_READ,
+        REGISTRY_WRITE,
     ),
     OrganisationKind.NEIGHBOUR: (NEIGHBOUR_CLAIMS, FEDERATION_EVALUATE),
     OrganisationKind.BANK: (
@@ -317,6 +329,7 @@ ALLOWED: dict[OrganisationKind, tuple[str, ...]] = {
         BANK_GRANTS_READ,
         BANK_SCORES_READ,
         BANK_WEBHOOKS,
+        BANK_PLEDGES_WRITE,
     ),
     OrganisationKind.MERCHANT: (
         MERCHANT_OFFERS,
@@ -330,6 +343,8 @@ ALLOWED: dict[OrganisationKind, tuple[str, ...]] = {
         MARKET_ACCOUNT_READ,
         MARKET_TRADES_READ,
         MARKET_TRADES_WRITE,
+        MARKET_TRANSFERS_WRITE,
+        MARKET_TRANSFERS_APPROVE,
         MARKET_OFFSETS_READ,
         MARKET_OFFSETS_WRITE,
     ),

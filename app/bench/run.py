@@ -28,6 +28,7 @@ from app.bench import (
     rows_proofs,
     rows_redeem,
     rows_scores,
+    rows_units,
 )
 from app.bench.lab import SHARED_TRIPS, Lab, Trips
 from app.bench.registry import ROWS, BenchError, Measured, Row, RowSkipped, arrange
@@ -52,6 +53,7 @@ arrange(
         rows_growth,
         rows_claims,
         rows_scores,
+        rows_units,
     )
 )
 

@@ -7,6 +7,7 @@ from sqlalchemy import delete, text
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from accounts.registry import transfers
 from app.alerts.job import learn_meters, look_at_meters
 from app.api.models import IdempotentAnswer
 from app.archives.job import archive_due
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from app.wiring import Services
 
 MONTHS_AHEAD = 4
+TRANSFERS_AT_ONCE = 500
 KEPT_ANSWERS = datetime.timedelta(days=8)
 """A day more than the week that is promised."""
 
@@ -84,6 +86,9 @@ def recurring(services: "Services") -> list[Recurring]:  # noqa: C901, PLR0915 -
 
     async def release_event_orders(session: AsyncSession, now: datetime.datetime) -> None:
         await expire_event_orders(await driver_of(session), now)
+
+    async def expire_transfers(session: AsyncSession, now: datetime.datetime) -> None:
+        await transfers.expire(await driver_of(session), now, TRANSFERS_AT_ONCE)
 
     async def issue_settlements(session: AsyncSession, now: datetime.datetime) -> None:
         await settle_months(services.database, session, now)
@@ -174,6 +179,7 @@ def recurring(services: "Services") -> list[Recurring]:  # noqa: C901, PLR0915 -
         Recurring("look_at_meters", datetime.timedelta(minutes=1), look),
         Recurring("expire_points", datetime.timedelta(minutes=10), expire),
         Recurring("release_event_orders", datetime.timedelta(seconds=30), release_event_orders),
+        Recurring("expire_transfers", datetime.timedelta(minutes=10), expire_transfers),
         Recurring("watch_customers", datetime.timedelta(minutes=10), watch_customers),
         Recurring("issue_settlements", datetime.timedelta(minutes=10), issue_settlements),
         Recurring("take_scores", datetime.timedelta(minutes=1), score),

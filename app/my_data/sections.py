@@ -351,6 +351,25 @@ SECTIONS: list[Section] = [
         },
     ),
     Section(
+        "units_in_trust",
+        """
+        SELECT o.region, o.methodology, o.vintage, o.unit_type, lower(h.units) AS first_number,
+            upper(h.units) - 1 AS last_number, h.status, h.begun_at
+        FROM registry_accounts a JOIN unit_holdings h ON h.account_id = a.id AND h.ended_at IS NULL
+        JOIN unit_origins o ON o.id = h.origin_id WHERE a.holder_id = $1 ORDER BY h.units
+        """,
+        {
+            "region": plain,
+            "methodology": plain,
+            "vintage": plain,
+            "unit_type": plain,
+            "first_number": plain,
+            "last_number": plain,
+            "status": plain,
+            "begun_at": plain,
+        },
+    ),
+    Section(
         "rank_choice",
         "SELECT shown, changed_at FROM rank_choices WHERE holder_id = $1",
         {"shown": plain, "changed_at": plain},

@@ -45,6 +45,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 from settling.known import known_settlements
+from units.known import known_units
 from versions.office import text_of
 
 from accounts.ids import parse_public_id, public_id
@@ -207,6 +208,7 @@ async def redeeming(
         stage.city.service, stage.operator, parse_public_id("hld", stage.holder)
     )
     known |= await known_market(await made_exchange(stage.city), offsetting[1].firm)
+    known |= await known_units(stage.city, offsetting[1].firm, lender.bank)
     return known, merchant, resident
 
 

@@ -68,6 +68,7 @@ PAGES = {
         "docs/metering.md",
         "docs/events.md",
         "docs/certificates.md",
+        "docs/units.md",
     )
 }
 ENGLISH, CHINESE = PAGES["README.md"], PAGES["README.zh-CN.md"]

@@ -33,7 +33,7 @@ class Book:
         async with self.service.database.driver_transaction() as driver:
             return await act(driver)
 
-    async def account(self, kind: str = "participant") -> UUID:
+    async def organisation(self, kind: str) -> UUID:
         organisation_id = uuid7(NOW)
         async with self.service.database.transaction() as session:
             session.add(
@@ -41,7 +41,14 @@ class Book:
                     id=organisation_id, kind=kind, name=uuid.uuid4().hex, region="440300", created_at=NOW
                 )
             )
+        return organisation_id
+
+    async def account(self) -> UUID:
+        organisation_id = await self.organisation("participant")
         return (await self.step(lambda driver: registry.account_of(driver, organisation_id, NOW))).id
+
+    async def trust(self, holder_id: UUID) -> UUID:
+        return (await self.step(lambda driver: registry.trustee_account(driver, holder_id, NOW))).id
 
     async def issue(self, account_id: UUID, quantity_kg: int) -> tuple[Origin, UnitRange]:
         origin = an_origin()

@@ -12,6 +12,7 @@ from units.made import NOW, Book
 from verification.breakages import breaches
 
 from accounts.ids import public_id
+from accounts.registry import pledges, transfers
 from accounts.units import service as units
 from accounts.units import verification as unit_verification
 from accounts.units.service import Purpose
@@ -27,6 +28,8 @@ class Kept:
     other_origin: UUID
     lock: UUID
     retirement: UUID
+    transfer: UUID
+    pledge: UUID
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -42,7 +45,13 @@ async def kept(service: Services) -> Kept:
         lambda d: units.retire(d, account, origin.id, 50, Purpose.EVENT, "年会", uuid.uuid4(), NOW)
     )
     await book.step(lambda d: units.cancel(d, buyer, origin.id, 30, "in error", uuid.uuid4(), NOW))
-    return Kept(account, origin.id, other.id, lock.id, made.id)
+    sent = await book.step(lambda d: transfers.propose(d, account, buyer, origin.id, 20, "", "cli_a", NOW))
+    await book.step(lambda d: transfers.accept(d, buyer, sent["id"], "cli_b", NOW))
+    await book.step(lambda d: transfers.propose(d, account, buyer, origin.id, 10, "", "cli_a", NOW))
+    bank = await book.organisation("bank")
+    pledge = await book.step(lambda d: pledges.pledge(d, account, bank, origin.id, 40, "18", "cli_a", NOW))
+    await book.step(lambda d: pledges.release(d, bank, pledge["id"], 15, "cli_c", NOW))
+    return Kept(account, origin.id, other.id, lock.id, made.id, sent["id"], pledge["id"])
 
 
 @dataclass
@@ -123,10 +132,11 @@ CASES = [
         (
             """
             UPDATE unit_holdings SET account_id = (SELECT id FROM registry_accounts WHERE id <> account_id LIMIT 1)
-            WHERE begun_by = $1 AND rest
+            WHERE id = (SELECT id FROM unit_holdings
+                        WHERE origin_id = $1 AND rest AND status = 'held' AND ended_at IS NULL LIMIT 1)
             """,
         ),
-        "retirement",
+        "origin",
     ),
     Case(
         "a movement that says more than it moved",
@@ -180,6 +190,34 @@ CASES = [
         "unit_accounts",
         lambda kept: public_id("rac", kept.account),
         ("DELETE FROM registry_accounts WHERE id = $1",),
+        "account",
+    ),
+    Case(
+        "a transfer that is accepted and moved nothing",
+        "unit_transfers",
+        lambda kept: public_id("utr", kept.transfer),
+        ("UPDATE unit_transfers SET quantity_kg = quantity_kg + 1 WHERE id = $1",),
+        "transfer",
+    ),
+    Case(
+        "a transfer that is open and holds nothing back",
+        "unit_transfers",
+        lambda kept: public_id("utr", kept.transfer),
+        ("UPDATE unit_transfers SET state = 'offered', decided_at = NULL WHERE id = $1",),
+        "transfer",
+    ),
+    Case(
+        "a pledge that is over and has units",
+        "unit_pledges",
+        lambda kept: public_id("upl", kept.pledge),
+        ("UPDATE unit_pledges SET released_at = now(), released_by = 'cli_c' WHERE id = $1",),
+        "pledge",
+    ),
+    Case(
+        "a frozen account without an order",
+        "account_freezes",
+        lambda kept: public_id("rac", kept.account),
+        ("UPDATE registry_accounts SET frozen_at = now() WHERE id = $1",),
         "account",
     ),
     Case(
