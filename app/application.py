@@ -88,6 +88,7 @@ from app.api import (
     platforms,
     preferred_platforms,
     programmes,
+    projects,
     proofs,
     public,
     quotas,
@@ -219,6 +220,7 @@ DOORS = (
     certificate_office,
     exchanges,
     unit_uses,
+    projects,
 )
 """What is asked most stands first: routes are tried one after the other."""
 HTTP_CODES = {404: "request.not_found", 405: "request.method", 413: "request.too_large"}

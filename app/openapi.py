@@ -57,6 +57,7 @@ from accounts.load_shedding.schemas import SheddingChoice, SheddingLineInput, Sh
 from accounts.metering.schemas import ExchangeInput, ReadingInput
 from accounts.offset_rules.rules import OffsetRules
 from accounts.offsetting.schemas import FootprintInput, OffsetInput
+from accounts.projects.schemas import ForwardStockInput, ProjectInput, StockVerificationInput
 from accounts.schemas import HolderBatch, WithdrawalInput
 from app.api.bank_reports import CreditReportInput, VerificationRequest
 from app.api.market_schemas import (
@@ -325,6 +326,9 @@ NAMED = (
     ReissueInput,
     RevocationInput,
     ShownNameInput,
+    ProjectInput,
+    ForwardStockInput,
+    StockVerificationInput,
     Problem,
 )
 DESCRIPTION = """\

@@ -269,6 +269,14 @@ CODES: dict[str, tuple[int, str, str]] = {
         "This is no number of a certificate: its check digits do not fit",
     ),
     "certificate.revoked": (409, "证书已撤销", "The certificate is revoked"),
+    "project.not_found": (404, "项目或存量不存在或无权查看", "No such project or stock, or not yours"),
+    "project.exists": (
+        409,
+        "项目代码已占用、业主不是市场参与方,或该年份已有存量",
+        "The code is taken, its owner is no market participant, or the vintage has a stock",
+    ),
+    "project.stock_verified": (409, "该存量已核查", "The stock is verified"),
+    "project.verify_own": (403, "须由另一操作员接受核查", "Another client has to accept the verification"),
     "certificate.no_seal": (404, "尚未上传印章", "No seal was uploaded"),
     "certificate.seal_unfit": (
         422,

@@ -16,6 +16,7 @@ from accounts.metering import verification as of_readings
 from accounts.models import OF_ACTIVITIES, AccountKind, AssetKind
 from accounts.offsetting import verification as offsetting
 from accounts.postings import STORED
+from accounts.projects import verification as of_projects
 from accounts.proofs import heads as of_heads
 from accounts.units import verification as of_units
 from app.certificates import verification as certificates
@@ -337,6 +338,7 @@ AREAS = (
     exchanges,
     of_market,
     issuances,
+    of_projects,
 )
 """Modules that bring rules of their own."""
 

@@ -13,6 +13,7 @@ import accounts.load_shedding.models
 import accounts.metering.models
 import accounts.models
 import accounts.offsetting.models
+import accounts.projects.models
 import accounts.proofs.models
 import accounts.registry.models
 import accounts.scores.models
@@ -69,6 +70,7 @@ MODULES = (
     accounts.offsetting.models,
     accounts.registry.models,
     accounts.proofs.models,
+    accounts.projects.models,
     accounts.scores.models,
     accounts.standing.models,
     accounts.teams.models,

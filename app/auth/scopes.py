@@ -111,6 +111,8 @@ MARKET_TRANSFERS_APPROVE = "market:transfers:approve"
 BANK_PLEDGES_WRITE = "bank:pledges:write"
 REGISTRY_READ = "operator:registry:read"
 REGISTRY_WRITE = "operator:registry:write"
+PROJECTS_WRITE = "operator:projects:write"
+PROJECTS_APPROVE = "operator:projects:approve"
 
 DESCRIPTIONS = {
     ACTIVITIES_WRITE: "Report activities and reverse own ones",
@@ -221,6 +223,8 @@ DESCRIPTIONS = {
     BANK_PLEDGES_WRITE: "Read pledges to one's own bank, and give units free",
     REGISTRY_READ: "Read registry accounts of the region",
     REGISTRY_WRITE: "Change limits of registry accounts of the region, freeze them by order",
+    PROJECTS_WRITE: "Register projects of the region, record their expected stock",
+    PROJECTS_APPROVE: "Accept verifications of stock that others recorded",
 }
 
 _VIEWER = (
@@ -321,6 +325,8 @@ ALLOWED: dict[OrganisationKind, tuple[str, ...]] = {
         ISSUANCES_APPROVE,
         REGISTRY_READ,
         REGISTRY_WRITE,
+        PROJECTS_WRITE,
+        PROJECTS_APPROVE,
     ),
     OrganisationKind.NEIGHBOUR: (NEIGHBOUR_CLAIMS, FEDERATION_EVALUATE),
     OrganisationKind.BANK: (

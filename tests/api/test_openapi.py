@@ -51,6 +51,7 @@ PUBLIC = {
     ("get", "/v1/reference-prices/{market}/chart.svg"),
     ("post", "/v1/reports/verification"),
     ("get", "/v1/public/certificates/{number}"),
+    ("get", "/v1/public/projects"),
     ("get", "/v1/public/certificates/{number}/certificate.jws"),
     ("get", "/v1/public/certificates/{number}/certificate.pdf"),
     ("post", "/v1/public/certificates/verification"),

@@ -106,6 +106,12 @@ ROUTES: dict[tuple[str, str], dict[str, int]] = {
     ),
     ("GET", "/v1/score-cards"): ANYBODY,
     ("GET", "/certificates"): ANYBODY,
+    ("GET", "/v1/public/projects"): ANYBODY,
+    ("POST", "/v1/operator/projects"): rights(operator=422, foreign_operator=422),
+    ("POST", "/v1/operator/projects/{project_id}/stocks"): rights(operator=404, foreign_operator=404),
+    ("POST", "/v1/operator/project-stocks/{stock_id}/verification"): rights(
+        operator=404, foreign_operator=404
+    ),
     ("GET", "/certificates/{number}"): dict.fromkeys(AUDIENCES, 404),
     ("GET", "/v1/public/certificates/{number}"): dict.fromkeys(AUDIENCES, 404),
     ("GET", "/v1/public/certificates/{number}/certificate.jws"): dict.fromkeys(AUDIENCES, 404),
@@ -791,7 +797,10 @@ PACK_RETIREMENT = {
     "reason": "x",
 }
 ETAG = {"If-Match": "99"}
+PAPER = {"title": "x", "reference": "x", "sha256": "ab" * 32}
 IDS = {
+    "project": "prj_",
+    "stock": "pst_",
     "offer": "ofr_",
     "redemption": "red_",
     "shop": "shp_",
@@ -1044,6 +1053,9 @@ async def call(who: Caller, method: str, path: str, revision_id: str = "") -> ht
         "/tills": {"json": {"name": "x"}} if method == "POST" else {},
         "/shops": {"json": {"name": "x"}} if method == "POST" else {},
         "/merchant/offers": {"json": OFFER} if method == "POST" else {},
+        "/operator/projects": {"json": {}},
+        "/stocks": {"json": {"vintage": 2026, "expected_kg": 1}},
+        "/project-stocks/pst_" + "1" * 32 + "/verification": {"json": {"quantity_kg": 1, "document": PAPER}},
         "/public/certificates/verification": {"json": {"sha256": "ab" * 32}},
         "/verification": {"json": {"code": "x"}},
         "/offline": {"json": {"till_id": "til_" + "1" * 32, "items": []}},

@@ -33,6 +33,7 @@ from market.exchange import made_exchange
 from market.known import known_market
 from offsets.firm import Firm
 from offsets.known import known_offsets
+from projects.known import known_projects
 from proving.known import known_proofs
 from redeeming.known import known_redemptions
 from redeeming.market import Market
@@ -204,6 +205,7 @@ async def redeeming(
     known |= await known_readings(plant)
     known |= await known_alerts(plant)
     known |= offsetting[0]
+    known |= await known_projects(stage.city, "440300")
     known |= await known_certificates(
         stage.city.service, stage.operator, parse_public_id("hld", stage.holder)
     )

@@ -69,6 +69,7 @@ PAGES = {
         "docs/events.md",
         "docs/certificates.md",
         "docs/units.md",
+        "docs/projects.md",
     )
 }
 ENGLISH, CHINESE = PAGES["README.md"], PAGES["README.zh-CN.md"]
