@@ -5,7 +5,7 @@ from alembic import context, op
 from migrations.script import run_script
 
 revision = "20261121_0040b"
-down_revision = "20261121_0036"
+down_revision = "20261121_0035b"
 
 TABLES = """
 SET LOCAL lock_timeout = '5s';
