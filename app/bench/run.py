@@ -21,6 +21,7 @@ from app.bench import (
     rows_engine,
     rows_growth,
     rows_intake,
+    rows_issuance,
     rows_market,
     rows_memory,
     rows_metering,
@@ -54,6 +55,7 @@ arrange(
         rows_claims,
         rows_scores,
         rows_units,
+        rows_issuance,
     )
 )
 
