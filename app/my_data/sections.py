@@ -171,6 +171,21 @@ SECTIONS: list[Section] = [
         },
     ),
     Section(
+        "issuance_exclusions",
+        """
+        SELECT cause_id AS activity_id, issuance_id, amount_mg AS co2e_g, reason, excluded_at, included_at
+        FROM issuance_exclusions WHERE holder_id = $1 ORDER BY cause_id, entry_id
+        """,
+        {
+            "activity_id": identified("act"),
+            "issuance_id": identified("iss"),
+            "co2e_g": in_grams,
+            "reason": plain,
+            "excluded_at": plain,
+            "included_at": plain,
+        },
+    ),
+    Section(
         "bindings",
         """
         SELECT b.id, b.source_id, o.name AS source_name, b.created_at, b.redeemed_at, b.ended_at
