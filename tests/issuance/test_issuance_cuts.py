@@ -17,7 +17,7 @@ AMOUNT = st.integers(0, 5_000_000)
 
 @given(st.lists(st.tuples(AMOUNT, AMOUNT), min_size=1, max_size=30), st.data())
 def test_any_cut_divides_into_the_same_total(days: list[tuple[int, int]], data: st.DataObject) -> None:
-    cuts = sorted(data.draw(st.sets(st.integers(1, len(days))))) + [len(days)]
+    cuts = [*sorted(data.draw(st.sets(st.integers(1, len(days))))), len(days)]
     issued = carried = began = 0
     for cut in cuts:
         credits_mg, reversals_mg = (sum(day[side] for day in days[began:cut]) for side in (0, 1))
