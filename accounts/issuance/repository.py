@@ -54,13 +54,9 @@ async def asset_of(driver: "Driver", methodology_id: int, vintage: int) -> int |
     return found
 
 
-async def lock_series(driver: "Driver", applicant_id: UUID, asset_id: int) -> None:
-    """One at a time opens issuances of an applicant's reductions of an asset."""
-    await driver.execute(
-        "SELECT pg_advisory_xact_lock(hashtextextended('issuances', 0) # hashtextextended($1::text, $2))",
-        str(applicant_id),
-        asset_id,
-    )
+async def lock_opening(driver: "Driver") -> None:
+    """One at a time opens issuances, of whomever: they are numbered in each region, and series may not overlap."""
+    await driver.execute("SELECT pg_advisory_xact_lock(hashtextextended('issuances', 0))")
 
 
 async def find(session: "AsyncSession", issuance_id: UUID, *, lock: bool = False) -> Issuance | None:

@@ -60,7 +60,7 @@ async def open_issuance(
     asset = await repository.asset_of(driver, text["id"], new.vintage)
     if asset is None:
         raise errors.NothingBooked
-    await repository.lock_series(driver, new.applicant_id, asset)
+    await repository.lock_opening(driver)
     before = await repository.of_asset(session, new.applicant_id, asset)
     own = [each for each in before if each.region == new.region]
     begins = own[-1].booked_until if own else new.booked_from

@@ -1,6 +1,5 @@
 """`banks …`: where banks' own systems are told and their daily files come from."""
 
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID
@@ -13,14 +12,12 @@ from app.commands.common import (
     NATION,
     CommandError,
     JsonFlag,
-    bring_up_schema,
+    at_database,
     console,
     print_json,
-    run,
-    stack_of,
+    text_of,
 )
-from app.database import Database, driver_of, engine_for
-from app.embedded.stack import Stack
+from app.database import Database, driver_of
 from app.lending import exchange_repository as repository
 from app.lending.exchange_models import BankConnection
 from app.settings import load_settings
@@ -35,7 +32,6 @@ banks = typer.Typer(
 Bank = Annotated[
     str, typer.Argument(metavar="ORGANISATION", help="The bank (org_…), of `clients create --kind bank`.")
 ]
-_LONGEST = 256 * 1024
 
 
 @banks.command("connect")
@@ -54,7 +50,7 @@ def connect_command(
     for name, address in (("--url", url), ("--token-url", token_url)):
         if not address.startswith(allowed):
             raise typer.BadParameter("must begin with https://", param_hint=name)
-    bank_id, secret, jwks = _id(bank), _text(secret_file).strip(), _text(keys_file)
+    bank_id, secret, jwks = _id(bank), text_of(secret_file).strip(), text_of(keys_file)
     try:
         read_keys(jwks)
     except ValueError as error:
@@ -89,7 +85,7 @@ def connect_command(
                 after={"url": row.url, "client_id": client_id},
             )
 
-    _run(work)
+    at_database(load_settings(), work)
     _tell(bank, "connected", as_json=as_json)
 
 
@@ -118,37 +114,14 @@ def disconnect_command(
                 after={"disabled_at": now},
             )
 
-    _run(work)
+    at_database(load_settings(), work)
     _tell(bank, "disconnected", as_json=as_json)
-
-
-def _run(work: Callable[[Database], Awaitable[None]]) -> None:
-    async def connected(stack: Stack) -> None:
-        await bring_up_schema(stack)
-        database = Database(engine_for(stack.database_url, pool_size=1))
-        try:
-            await work(database)
-        finally:
-            await database.close()
-
-    with stack_of(load_settings(), quiet=True) as stack:
-        run(connected(stack))
 
 
 def _id(bank: str) -> UUID:
     found = parse_public_id("org", bank)
     if found is None:
         raise typer.BadParameter("an id of an organisation is org_ and 32 digits", param_hint="ORGANISATION")
-    return found
-
-
-def _text(file: Path) -> str:
-    try:
-        found = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeError) as error:
-        raise CommandError(f"a file cannot be read: {type(error).__name__}") from None
-    if not found.strip() or len(found) > _LONGEST:
-        raise CommandError("a file holds nothing, or too much")
     return found
 
 

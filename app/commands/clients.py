@@ -11,15 +11,12 @@ from app.commands.common import (
     NATION,
     CommandError,
     JsonFlag,
-    bring_up_schema,
+    at_database,
     console,
     errors,
     print_json,
-    run,
-    stack_of,
 )
-from app.database import Database, engine_for
-from app.embedded.stack import Stack
+from app.database import Database
 from app.settings import load_settings
 from app.wiring import utc_now
 
@@ -57,22 +54,16 @@ def create_command(
     if not name and holder_id is None:
         raise typer.BadParameter("an organisation has a name", param_hint="--name")
     chosen = None if scopes is None else tuple(scope.strip() for scope in scopes.split(",") if scope.strip())
+
+    async def work(database: Database) -> NewClient:
+        async with database.transaction() as session:
+            return await create_client(session, kind, name, region, chosen, utc_now(), holder_id)
+
     settings = load_settings()
-
-    async def work(stack: Stack) -> NewClient:
-        await bring_up_schema(stack)
-        database = Database(engine_for(stack.database_url, pool_size=1))
-        try:
-            async with database.transaction() as session:
-                return await create_client(session, kind, name, region, chosen, utc_now(), holder_id)
-        finally:
-            await database.close()
-
-    with stack_of(settings, quiet=as_json) as stack:
-        try:
-            made = run(work(stack))
-        except ValueError as error:
-            raise typer.BadParameter(str(error), param_hint="--scopes or --holder") from None
+    try:
+        made = at_database(settings, work, quiet=as_json)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--scopes or --holder") from None
     shown = {
         "client_id": made.client_id,
         "client_secret": made.secret,
@@ -95,22 +86,16 @@ def disable_command(
     as_json: JsonFlag = False,
 ) -> None:
     """Disable a client for good; its tokens stop counting within seconds."""
+
+    async def work(database: Database) -> str:
+        async with database.transaction() as session:
+            return (await disable_client(session, client_id, reason, utc_now())).name
+
     settings = load_settings()
-
-    async def work(stack: Stack) -> str:
-        await bring_up_schema(stack)
-        database = Database(engine_for(stack.database_url, pool_size=1))
-        try:
-            async with database.transaction() as session:
-                return (await disable_client(session, client_id, reason, utc_now())).name
-        finally:
-            await database.close()
-
-    with stack_of(settings, quiet=True) as stack:
-        try:
-            name = run(work(stack))
-        except ValueError as error:
-            raise CommandError(str(error)) from None
+    try:
+        name = at_database(settings, work)
+    except ValueError as error:
+        raise CommandError(str(error)) from None
     if as_json:
         print_json({"client_id": client_id, "organisation": name, "disabled": True})
     else:

@@ -8,7 +8,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import httpx
 
     from app.auth.models import OrganisationKind
+    from app.database import Database
     from app.embedded.stack import Stack
     from app.settings import Settings
 
@@ -32,6 +33,7 @@ console = Console()
 errors = Console(stderr=True)
 T = TypeVar("T")
 NATION = "100000"
+LONGEST_FILE = 256 * 1024
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object for programs.")]
 UrlOption = Annotated[
@@ -82,6 +84,39 @@ async def bring_up_schema(stack: "Stack") -> None:
         from app.server import prepare_schema  # noqa: PLC0415 - see the top
 
         await prepare_schema(stack)
+
+
+def at_database(
+    settings: "Settings",
+    work: "Callable[[Database], Awaitable[T]]",
+    *,
+    quiet: bool = True,
+    scans: bool = False,
+) -> T:
+    """Do work at the database, whose schema is brought up first; `scans` where it reads whole tables."""
+    from app.database import Database, engine_for  # noqa: PLC0415 - see the top
+
+    async def connected(stack: "Stack") -> T:
+        await bring_up_schema(stack)
+        database = Database(engine_for(stack.database_url, pool_size=1, scans=scans))
+        try:
+            return await work(database)
+        finally:
+            await database.close()
+
+    with stack_of(settings, quiet=quiet) as stack:
+        return run(connected(stack))
+
+
+def text_of(file: Path) -> str:
+    """What a small text file holds, in UTF-8."""
+    try:
+        found = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeError) as error:
+        raise CommandError(f"a file cannot be read: {type(error).__name__}") from None
+    if not found.strip() or len(found) > LONGEST_FILE:
+        raise CommandError("a file holds nothing, or too much")
+    return found
 
 
 @dataclass(frozen=True)

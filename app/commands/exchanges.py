@@ -1,6 +1,5 @@
 """`exchanges …`: where carbon exchanges and registries are told, by their own API or by signed files."""
 
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -12,14 +11,12 @@ from app.commands.common import (
     NATION,
     CommandError,
     JsonFlag,
-    bring_up_schema,
+    at_database,
     console,
     print_json,
-    run,
-    stack_of,
+    text_of,
 )
-from app.database import Database, driver_of, engine_for
-from app.embedded.stack import Stack
+from app.database import Database, driver_of
 from app.exchanges import repository
 from app.exchanges.models import ExchangeConnection
 from app.settings import load_settings
@@ -32,7 +29,6 @@ exchanges = typer.Typer(
     help="Connect carbon exchanges and registries, to tell them and to compare books.", no_args_is_help=True
 )
 Code = Annotated[str, typer.Argument(metavar="CODE", help="What it is called here, such as cbgex.")]
-_LONGEST = 256 * 1024
 _CODE_LENGTH = 40
 
 
@@ -65,8 +61,8 @@ def connect_command(
             raise typer.BadParameter("must begin with https://", param_hint=option)
     if folder is None and (secret_file is None or not client_id):
         raise typer.BadParameter("a client and the file of its secret", param_hint="--secret-file")
-    secret = "" if secret_file is None else _text(secret_file).strip()
-    jwks = _text(keys_file)
+    secret = "" if secret_file is None else text_of(secret_file).strip()
+    jwks = text_of(keys_file)
     try:
         read_keys(jwks)
     except ValueError as error:
@@ -106,7 +102,7 @@ def connect_command(
                 after={"way": row.way, "client_id": client_id},
             )
 
-    _run(work)
+    at_database(load_settings(), work)
     _tell(code, "connected", as_json=as_json)
 
 
@@ -134,31 +130,8 @@ def disconnect_command(
                 after={"disabled_at": now},
             )
 
-    _run(work)
+    at_database(load_settings(), work)
     _tell(code, "disconnected", as_json=as_json)
-
-
-def _run(work: Callable[[Database], Awaitable[None]]) -> None:
-    async def connected(stack: Stack) -> None:
-        await bring_up_schema(stack)
-        database = Database(engine_for(stack.database_url, pool_size=1))
-        try:
-            await work(database)
-        finally:
-            await database.close()
-
-    with stack_of(load_settings(), quiet=True) as stack:
-        run(connected(stack))
-
-
-def _text(file: Path) -> str:
-    try:
-        found = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeError) as error:
-        raise CommandError(f"a file cannot be read: {type(error).__name__}") from None
-    if not found.strip() or len(found) > _LONGEST:
-        raise CommandError("a file holds nothing, or too much")
-    return found
 
 
 def _tell(code: str, state: str, *, as_json: bool) -> None:

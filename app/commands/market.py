@@ -5,10 +5,9 @@ from typing import Annotated
 
 import typer
 
-from accounts.market.reference import Series, Unreadable, read_series
-from app.commands.common import JsonFlag, bring_up_schema, console, print_json, run, stack_of
-from app.database import Database, engine_for
-from app.embedded.stack import Stack
+from accounts.market.reference import Unreadable, read_series
+from app.commands.common import JsonFlag, at_database, console, print_json
+from app.database import Database
 from app.market import reference
 from app.settings import load_settings
 from app.wiring import utc_now
@@ -34,19 +33,12 @@ def import_prices_command(
         series = read_series(file.read_text(encoding="utf-8-sig"))
     except (Unreadable, UnicodeDecodeError) as error:
         raise typer.BadParameter(str(error), param_hint="FILE") from None
-    settings = load_settings()
 
-    async def work(stack: Stack, read: Series) -> int:
-        await bring_up_schema(stack)
-        database = Database(engine_for(stack.database_url, pool_size=1))
-        try:
-            async with database.driver_transaction() as driver:
-                return await reference.keep(driver, name, read, utc_now())
-        finally:
-            await database.close()
+    async def work(database: Database) -> int:
+        async with database.driver_transaction() as driver:
+            return await reference.keep(driver, name, series, utc_now())
 
-    with stack_of(settings, quiet=as_json) as stack:
-        changed = run(work(stack, series))
+    changed = at_database(load_settings(), work, quiet=as_json)
     first, last = series.days[0].day, series.days[-1].day
     if as_json:
         print_json(

@@ -9,14 +9,11 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from app.commands.common import (
     CommandError,
     JsonFlag,
-    bring_up_schema,
+    at_database,
     console,
     print_json,
-    run,
-    stack_of,
 )
-from app.database import Database, engine_for
-from app.embedded.stack import Stack
+from app.database import Database
 from app.settings import Settings, load_settings
 from app.tokens.exchange import count, exchange
 from app.wiring import person_keys_of, utc_now
@@ -27,17 +24,11 @@ person_keys = typer.Typer(help="Rotate the key of person keys.", no_args_is_help
 
 
 def _at_database(settings: Settings, work: Callable[[AsyncSession], Awaitable[Done]]) -> Done:
-    async def connected(stack: Stack) -> Done:
-        await bring_up_schema(stack)
-        database = Database(engine_for(stack.database_url, pool_size=1, scans=True))
-        try:
-            async with database.transaction() as session:
-                return await work(session)
-        finally:
-            await database.close()
+    async def connected(database: Database) -> Done:
+        async with database.transaction() as session:
+            return await work(session)
 
-    with stack_of(settings, quiet=True) as stack:
-        return run(connected(stack))
+    return at_database(settings, connected, scans=True)
 
 
 @person_keys.command("status")

@@ -6,6 +6,7 @@ import datetime
 import hashlib
 import io
 import json
+from collections.abc import Callable
 
 import asyncpg
 import pytest
@@ -146,3 +147,18 @@ async def test_nothing_slips_into_a_closed_period_and_the_next_carries(
     assert (following["brought_co2e_g"], following["reversals_co2e_g"]) == ("401", "467")
     assert (following["quantity_kg"], following["carried_co2e_g"]) == (0, "-66")
     assert await sound(bureau)
+
+
+async def test_fifty_applicants_open_at_once_and_each_has_its_number(
+    bureau: Bureau, office: Office, phones: Callable[[], str]
+) -> None:
+    """Numbers run through a region, whoever applies."""
+    phone = phones()
+    await bureau.resident(phone)
+    await bureau.trip(phone)
+    begins = office.clock.now - datetime.timedelta(hours=1)
+    applicants = [(await office.city.client("platform")).organisation_id for _ in range(50)]
+    answers = await asyncio.gather(*(bureau.open(begins, applicant_id=each) for each in applicants))
+    assert {answer.status_code for answer in answers} == {200}
+    numbers = sorted(answer.json()["number"] for answer in answers)
+    assert [int(number.rpartition("-")[2]) for number in numbers] == list(range(1, 51))
